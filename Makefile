@@ -24,7 +24,7 @@ CC := $(CC_$(MODE))
 CFLAGS ?= -g
 ALL_CFLAGS := -std=gnu11 -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
     -Wformat=2 -Wvla -fstack-protector-strong -fPIE $(FLAGS_$(MODE)) $(CFLAGS) \
-    -D_GNU_SOURCE -DRB_VERSION='"$(VERSION)"' -I. -I$(OUT)/gen $(shell pkg-config --cflags $(PACKAGES))
+    -D_GNU_SOURCE -DRB_VERSION='"$(VERSION)"' -I. -I$(OUT)/gen -isystem /usr/share/include/llhttp $(shell pkg-config --cflags $(PACKAGES))
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(LINK_$(MODE)) $(LDFLAGS)
 LDLIBS := $(shell pkg-config --libs $(PACKAGES)) -lpthread -lm
 
@@ -86,8 +86,7 @@ $(OUT)/%.o: %.c $(OUT)/flags
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/llhttp/%.o: $(LLHTTP)/%.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Wno-error -Wno-all -Wno-extra -Wno-missing-prototypes -Wno-shadow -DLLHTTP_STRICT_MODE=1 \
-	    -I/usr/share/include/llhttp -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) -Wno-error -Wno-all -Wno-extra -Wno-missing-prototypes -Wno-shadow -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
 $(OUT)/gen/%.o: $(OUT)/gen/%.c
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 $(OUT)/gen/queries.c: $(QUERIES)
