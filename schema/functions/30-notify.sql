@@ -1,0 +1,68 @@
+-- Notifications are made here, in the transaction of what causes them. Delivery is 60-outbox.sql's.
+
+CREATE OR REPLACE FUNCTION first_live_target(p_branch integer, p_person integer)
+RETURNS TABLE (target_id integer, recipient_id integer)
+LANGUAGE plpgsql STABLE ROWS 1 AS $$
+BEGIN
+    -- Nearly always the addressee has one himself: then his line of command is not walked.
+    RETURN QUERY SELECT t.target_id, t.person_id FROM targets t JOIN people p USING (branch_id, person_id)
+        WHERE t.branch_id = p_branch AND t.person_id = p_person AND t.retired_at IS NULL AND p.retired_at IS NULL
+        ORDER BY t.position, t.target_id LIMIT 1;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT t.target_id, t.person_id FROM line_of(p_branch, p_person) l
+            JOIN targets t ON t.branch_id = p_branch AND t.person_id = l.person_id
+            WHERE t.retired_at IS NULL ORDER BY l.height, t.position, t.target_id LIMIT 1;
+    END IF;
+END $$;
+COMMENT ON FUNCTION first_live_target(integer, integer) IS
+    'Where a notification for somebody goes: his first live target, else that of the next one up the line; no row: nobody has one.';
+
+CREATE OR REPLACE FUNCTION notification_body(p_id uuid, p_branch integer, p_follow_up bigint, p_type text, p_step text,
+                                             p_recipient integer) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object(
+        'specversion', '1.0', 'id', p_id, 'source', '/ringback/' || b.code,
+        'type', 'ringback.follow-up.' || p_type, 'subject', f.follow_up_id::text, 'time', now(),
+        'datacontenttype', 'application/json',
+        'data', json_build_object(
+            'follow_up', f.follow_up_id, 'complaint', c.reference::text, 'kind', c.kind,
+            'retailer', CASE WHEN r.retailer_id IS NOT NULL THEN json_build_object('code', r.code, 'name', r.name,
+                'phones', (SELECT coalesce(json_agg(h.phone ORDER BY h.position), '[]') FROM retailer_phones h
+                           WHERE h.branch_id = r.branch_id AND h.retailer_id = r.retailer_id)) END,
+            'caller', coalesce(c.caller_phone, c.caller), 'text', c.text,
+            'raised_at', f.raised_at, 'due_at', f.due_at, 'owner', o.code, 'recipient', p.code, 'step', p_step,
+            'acknowledge_url', NULL))::text
+    FROM follow_ups f
+    JOIN branches b USING (branch_id)
+    JOIN complaints c ON c.branch_id = f.branch_id AND c.reference = f.complaint
+    LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
+    LEFT JOIN people o ON o.branch_id = f.branch_id AND o.person_id = f.owner_id
+    LEFT JOIN people p ON p.branch_id = f.branch_id AND p.person_id = p_recipient
+    WHERE f.branch_id = p_branch AND f.follow_up_id = p_follow_up
+$$;
+COMMENT ON FUNCTION notification_body(uuid, integer, bigint, text, text, integer) IS
+    'The CloudEvent that a target receives, written once and sent as the same bytes on every attempt.';
+
+-- Set-based: item i of every array is one notification. Gives how many were made.
+CREATE OR REPLACE FUNCTION make_notifications(p_branch integer[], p_follow_up bigint[], p_type text[], p_step text[],
+                                              p_addressee integer[], p_passed_on_from uuid[] DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_made integer;
+BEGIN
+    INSERT INTO notifications (notification_id, branch_id, follow_up_id, type, step, addressee_id, recipient_id,
+                               target_id, state, passed_on_from, body)
+    SELECT n.id, n.branch, n.follow_up, n.type, n.step, n.addressee, coalesce(n.recipient, n.addressee), n.target,
+           CASE WHEN n.target IS NULL THEN 'stranded' ELSE 'waiting' END, n.passed_on_from,
+           notification_body(n.id, n.branch, n.follow_up, n.type, n.step, coalesce(n.recipient, n.addressee))
+    FROM (SELECT gen_random_uuid() AS id, x.branch, x.follow_up, x.type, x.step, x.addressee, x.passed_on_from,
+                 t.target_id AS target, t.recipient_id AS recipient
+          FROM unnest(p_branch, p_follow_up, p_type, p_step, p_addressee, p_passed_on_from)
+              AS x (branch, follow_up, type, step, addressee, passed_on_from)
+          LEFT JOIN LATERAL first_live_target(x.branch, x.addressee) t ON true
+          OFFSET 0) n;
+    GET DIAGNOSTICS v_made = ROW_COUNT;
+    RETURN v_made;
+END $$;
+COMMENT ON FUNCTION make_notifications(integer[], bigint[], text[], text[], integer[], uuid[]) IS
+    'Makes notifications for addressees, each to the first live target up the line; without any it is stranded, not lost.';

@@ -1,0 +1,104 @@
+-- The one write function of intake: a batch of checked events in, one outcome for each out, in one transaction.
+--
+-- Every event that is new is stored with its effect and its answer; one that is known gives its first answer again or is a
+-- conflict; one whose look-ups fail is refused and leaves nothing. The caller sees to it that no key (branch, source, id)
+-- is twice in a batch.
+--
+-- Lock order: sources; cycle_uses (branch, product, retailer); calls (branch, call); events (branch, source, id). Registering
+-- the events comes last, with their answers, so that a row of the register is written once and never changed: a key that
+-- another transaction registered meanwhile makes the whole batch run again (40001), and then it is known.
+
+CREATE OR REPLACE FUNCTION take_events(
+    p_branch integer[], p_gateway integer[], p_source text[], p_id text[], p_hash bytea[], p_type text[], p_time timestamptz[],
+    p_head text[], p_data text[],
+    o_event integer[], o_retailer text[], o_phone text[], o_call text[], o_operator text[], o_note text[],
+    l_order integer[], l_line integer[], l_product text[], l_cartons integer[],
+    c_event integer[], c_retailer text[], c_caller text[], c_phone text[], c_call text[], c_operator text[],
+    c_text text[], c_kind text[], c_category text[], c_severity integer[], c_order text[],
+    k_event integer[], k_call text[], k_state integer[], k_direction text[], k_from text[], k_to text[],
+    k_from_phone text[], k_to_phone text[], k_seconds integer[], k_cause text[], k_recording text[])
+RETURNS TABLE (event integer, outcome text, answer text, code text, errors text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp ROWS 64 AS $$
+#variable_conflict use_column
+DECLARE
+    v_source integer[];
+    v_known integer[];
+    v_event integer[];
+    v_outcome text[];
+    v_answer text[];
+    v_code text[];
+    v_errors text[];
+    v_count integer;
+    v_stored integer;
+BEGIN
+    FOR attempt IN 1..2 LOOP
+        SELECT array_agg(s.source_id ORDER BY x.n) INTO v_source
+        FROM unnest(p_branch, p_source) WITH ORDINALITY AS x (branch, source, n)
+        LEFT JOIN sources s ON s.branch_id = x.branch AND s.source = x.source;
+        EXIT WHEN array_position(v_source, NULL) IS NULL;
+        INSERT INTO sources (branch_id, source)
+        SELECT DISTINCT x.branch, x.source FROM unnest(p_branch, p_source, v_source) AS x (branch, source, known)
+        WHERE x.known IS NULL ORDER BY 1, 2 ON CONFLICT (branch_id, source) DO NOTHING;
+    END LOOP;
+
+    SELECT array_agg(x.n::integer) INTO v_known
+    FROM unnest(p_branch, v_source, p_id) WITH ORDINALITY AS x (branch, source, id, n)
+    JOIN events e ON e.branch_id = x.branch AND e.source_id = x.source AND e.event_id = x.id;
+    IF v_known IS NULL THEN
+        v_known := '{}';
+    ELSE
+        RETURN QUERY SELECT x.n, CASE WHEN e.content_hash = p_hash[x.n] THEN 'replayed' ELSE 'conflict' END, e.answer,
+                            NULL::text, NULL::text
+            FROM unnest(v_known) AS x (n)
+            JOIN events e ON e.branch_id = p_branch[x.n] AND e.source_id = v_source[x.n] AND e.event_id = p_id[x.n];
+        INSERT INTO audit_log (branch_id, actor, action, subject, details)
+        SELECT p_branch[x.n], 'gateway:' || g.name, 'event-conflict', p_source[x.n] || ' ' || p_id[x.n],
+               jsonb_build_object('type', p_type[x.n], 'stored_at', e.stored_at)
+            FROM unnest(v_known) AS x (n)
+            JOIN events e ON e.branch_id = p_branch[x.n] AND e.source_id = v_source[x.n] AND e.event_id = p_id[x.n]
+            JOIN gateways g ON g.branch_id = p_branch[x.n] AND g.gateway_id = p_gateway[x.n]
+            WHERE e.content_hash <> p_hash[x.n];
+    END IF;
+
+    SELECT array_agg(t.event), array_agg(t.outcome), array_agg(t.answer), array_agg(t.code), array_agg(t.errors)
+        INTO v_event, v_outcome, v_answer, v_code, v_errors
+    FROM (SELECT * FROM take_orders(v_known, p_branch, p_gateway, p_time, p_head, o_event, o_retailer, o_phone, o_call, o_operator,
+                                    o_note, l_order, l_line, l_product, l_cartons)
+              WHERE cardinality(o_event) > 0
+          UNION ALL
+          SELECT * FROM take_complaints(v_known, p_branch, p_gateway, p_time, p_head, c_event, c_retailer, c_caller, c_phone,
+                                        c_call, c_operator, c_text, c_kind, c_category, c_severity, c_order)
+              WHERE cardinality(c_event) > 0
+          UNION ALL
+          SELECT * FROM take_calls(v_known, p_branch, p_gateway, p_time, p_head, k_event, k_call, k_state, k_direction, k_from,
+                                   k_to, k_from_phone, k_to_phone, k_seconds, k_cause, k_recording)
+              WHERE cardinality(k_event) > 0) t;
+    IF v_event IS NULL THEN
+        RETURN;
+    END IF;
+    IF 'raced' = ANY (v_outcome) THEN
+        RAISE EXCEPTION 'a counter was made meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+
+    SELECT count(*) INTO v_count FROM unnest(v_outcome) AS x (outcome) WHERE x.outcome = 'accepted';
+    INSERT INTO events (branch_id, source_id, event_id, content_hash, answer)
+    SELECT p_branch[x.n], v_source[x.n], p_id[x.n], p_hash[x.n], x.answer
+    FROM unnest(v_event, v_outcome, v_answer) AS x (n, outcome, answer)
+    WHERE x.outcome = 'accepted'
+    ORDER BY 1, 2, 3
+    ON CONFLICT (branch_id, source_id, event_id) DO NOTHING;
+    GET DIAGNOSTICS v_stored = ROW_COUNT;
+    IF v_stored <> v_count THEN
+        RAISE EXCEPTION 'an event of the batch was stored meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+    INSERT INTO event_bodies (branch_id, source_id, event_id, gateway_id, type, event_time, data)
+    SELECT p_branch[x.n], v_source[x.n], p_id[x.n], p_gateway[x.n], p_type[x.n], p_time[x.n], p_data[x.n]
+    FROM unnest(v_event, v_outcome) AS x (n, outcome)
+    WHERE x.outcome = 'accepted';
+
+    RETURN QUERY SELECT * FROM unnest(v_event, v_outcome, v_answer, v_code, v_errors);
+END $$;
+REVOKE EXECUTE ON FUNCTION take_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION take_events TO ringback_app;
+COMMENT ON FUNCTION take_events IS
+    'Stores a batch of events with their effects; outcome: accepted, replayed, conflict or refused (with code and errors).';
