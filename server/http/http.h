@@ -50,7 +50,7 @@ struct rb_http_limits {
     int64_t write_us; /* an answer that the client does not take */
 };
 void rb_http_limits_default(
-    struct rb_http_limits *limits); /* 4096, 2048, 16384, 100, 65536, 24 MiB, 10 s, 75 s, 10 s */
+    struct rb_http_limits *limits); /* 4096, 2048, 16384, 100, 65536, 24 MiB, 10 s, 50 s, 10 s */
 
 /* proxies: whose X-Forwarded-For names the client (its last entry that is no proxy itself); borrowed, may be
  * NULL. */
