@@ -1,8 +1,8 @@
 /*
  * One client's bytes: read, fed to the parser one request at a time, the handler called, the answer sent. The
- * listener makes connections, replies come back through rb_conn_answer, the lanes' timer calls
- * rb_conn_expire. There is one way out, rb_conn_close, which only marks: memory is freed after the turn of
- * the loop, so no caller up the stack loses its object.
+ * listener makes connections, replies come back through rb_http_conn_answer, the lanes' timer calls
+ * rb_http_conn_expire. There is one way out, rb_http_conn_close, which only marks: memory is freed after the
+ * turn of the loop, so no caller up the stack loses its object.
  *
  * While a request is handled what the client sends waits in a buffer of RB_INPUT_MAX bytes, then in the
  * kernel. An answer goes straight to the socket when nothing waits before it; only the rest is buffered.
@@ -21,14 +21,14 @@
 
 #define LINGER_BYTES (32u << 20) /* thrown away behind an answer before the client is given up */
 
-static void feed(struct rb_conn *conn);
+static void feed(struct rb_http_conn *conn);
 
-static size_t unsent(const struct rb_conn *conn)
+static size_t unsent(const struct rb_http_conn *conn)
 {
     return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
 
-bool rb_conn_has_unread(const struct rb_conn *conn)
+bool rb_http_conn_has_unread(const struct rb_http_conn *conn)
 {
     char byte;
     return evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0 ||
@@ -37,7 +37,7 @@ bool rb_conn_has_unread(const struct rb_conn *conn)
 
 /* --- the end of a connection --- */
 
-static void release_request(struct rb_conn *conn)
+static void release_request(struct rb_http_conn *conn)
 {
     struct rb_request *req = conn->req;
     conn->req = NULL;
@@ -48,7 +48,7 @@ static void release_request(struct rb_conn *conn)
     }
 }
 
-void rb_conn_close(struct rb_conn *conn)
+void rb_http_conn_close(struct rb_http_conn *conn)
 {
     struct rb_http *http = conn->http;
     if (conn->lane == RB_LANE_DEAD) {
@@ -63,11 +63,11 @@ void rb_conn_close(struct rb_conn *conn)
     http->connections--;
     conn->listener->connections--;
     rb_set(conn->listener->gauge, conn->listener->connections);
-    rb_conn_enter(conn, RB_LANE_DEAD);
+    rb_http_conn_enter(conn, RB_LANE_DEAD);
     rb_http_reap_soon(http);
 }
 
-void rb_conn_free(struct rb_conn *conn)
+void rb_http_conn_free(struct rb_http_conn *conn)
 {
     bufferevent_free(conn->bev);
     free(conn);
@@ -75,7 +75,7 @@ void rb_conn_free(struct rb_conn *conn)
 
 /* Half closes and listens on for a while: a reset would take the answer away from a client that still sends.
  */
-static void linger(struct rb_conn *conn)
+static void linger(struct rb_http_conn *conn)
 {
     if (conn->listener->tls) {
         rb_tls_say_goodbye(conn->bev);
@@ -84,16 +84,17 @@ static void linger(struct rb_conn *conn)
         struct evbuffer *input = bufferevent_get_input(conn->bev);
         conn->measure = 0;
         evbuffer_drain(input, evbuffer_get_length(input));
-        rb_conn_enter(conn, RB_LANE_LINGER);
+        rb_http_conn_enter(conn, RB_LANE_LINGER);
     } else {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
     }
 }
 
 /* --- answers --- */
 
 /* What the socket takes at once; -1 when the connection is beyond use. */
-static ssize_t send_now(struct rb_conn *conn, const void *head, size_t head_len, const void *body, size_t len)
+static ssize_t send_now(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
+                        size_t len)
 {
     struct iovec iov[2] = {{.iov_base = (void *)(uintptr_t)head, .iov_len = head_len},
                            {.iov_base = (void *)(uintptr_t)body, .iov_len = len}};
@@ -109,7 +110,8 @@ static ssize_t send_now(struct rb_conn *conn, const void *head, size_t head_len,
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
 }
 
-static bool send_bytes(struct rb_conn *conn, const void *head, size_t head_len, const void *body, size_t len)
+static bool send_bytes(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
+                       size_t len)
 {
     ssize_t now = send_now(conn, head, head_len, body, len);
     if (now < 0) {
@@ -124,30 +126,31 @@ static bool send_bytes(struct rb_conn *conn, const void *head, size_t head_len, 
 }
 
 /* The client has the whole answer. */
-static void next_request(struct rb_conn *conn)
+static void next_request(struct rb_http_conn *conn)
 {
     if (conn->close) {
         linger(conn);
         return;
     }
-    rb_conn_enter(conn, RB_LANE_IDLE);
+    rb_http_conn_enter(conn, RB_LANE_IDLE);
     if (!conn->feeding && (conn->eof || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0)) {
         /* not from here: the caller is a handler, which must not find another handler under its feet */
         bufferevent_trigger(conn->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
     }
 }
 
-void rb_conn_answer(struct rb_conn *conn, const void *head, size_t head_len, const void *body, size_t len)
+void rb_http_conn_answer(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
+                         size_t len)
 {
     struct rb_request *req = conn->req;
     bool good = send_bytes(conn, head, head_len, body, len);
     conn->req = NULL;
     rb_request_free(req); /* not before: the body may be the request's own */
     if (!good) {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
     } else if (unsent(conn) > 0) {
         conn->measure = unsent(conn);
-        rb_conn_enter(conn, RB_LANE_WRITING);
+        rb_http_conn_enter(conn, RB_LANE_WRITING);
     } else {
         next_request(conn);
     }
@@ -155,7 +158,7 @@ void rb_conn_answer(struct rb_conn *conn, const void *head, size_t head_len, con
 
 /* --- requests --- */
 
-static void refuse(struct rb_conn *conn)
+static void refuse(struct rb_http_conn *conn)
 {
     conn->close = conn->linger = true;
     rb_reply_refusal(conn->req);
@@ -175,7 +178,7 @@ static bool has_more_than_line_ends(struct evbuffer *input)
     return false;
 }
 
-static void dispatch(struct rb_conn *conn)
+static void dispatch(struct rb_http_conn *conn)
 {
     struct rb_request *req = conn->req;
     bool tunnel = req->llhttp.method == HTTP_CONNECT; /* refused; what follows is not ours to judge */
@@ -188,7 +191,7 @@ static void dispatch(struct rb_conn *conn)
         conn->close = true;
         conn->linger = req->keep_alive || tunnel;
     }
-    rb_conn_enter(conn, RB_LANE_HANDLING);
+    rb_http_conn_enter(conn, RB_LANE_HANDLING);
     if (req->route) {
         req->route->handler(req, req->ctx);
     } else {
@@ -196,33 +199,33 @@ static void dispatch(struct rb_conn *conn)
     }
 }
 
-static void say_continue(struct rb_conn *conn)
+static void say_continue(struct rb_http_conn *conn)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     conn->req->expects_continue = false;
     if (!send_bytes(conn, text, sizeof(text) - 1, NULL, 0)) {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
     }
 }
 
 /* Empty lines before a request are no request. */
-static bool begin(struct rb_conn *conn, struct evbuffer *input)
+static bool begin(struct rb_http_conn *conn, struct evbuffer *input)
 {
     if (!has_more_than_line_ends(input)) {
         return false;
     }
     conn->req = rb_request_new(conn);
     if (!conn->req) {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
         return false;
     }
     conn->fresh = false;
-    rb_conn_enter(conn, RB_LANE_READING);
+    rb_http_conn_enter(conn, RB_LANE_READING);
     return true;
 }
 
 /* One run of bytes; false when the parser wants more than there is. */
-static bool feed_some(struct rb_conn *conn, struct evbuffer *input)
+static bool feed_some(struct rb_http_conn *conn, struct evbuffer *input)
 {
     struct rb_request *req = conn->req;
     struct evbuffer_iovec run;
@@ -244,7 +247,7 @@ static bool feed_some(struct rb_conn *conn, struct evbuffer *input)
     return used > 0;
 }
 
-static void feed(struct rb_conn *conn)
+static void feed(struct rb_http_conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
     conn->feeding = true;
@@ -255,7 +258,7 @@ static void feed(struct rb_conn *conn)
     }
     conn->feeding = false;
     if (conn->eof && (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING)) {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
     }
 }
 
@@ -263,7 +266,7 @@ static void feed(struct rb_conn *conn)
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
-    struct rb_conn *conn = arg;
+    struct rb_http_conn *conn = arg;
     struct evbuffer *input = bufferevent_get_input(bev);
     if (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING) {
         feed(conn);
@@ -271,7 +274,7 @@ static void on_read(struct bufferevent *bev, void *arg)
         size_t len = evbuffer_get_length(input);
         evbuffer_drain(input, len);
         if (conn->lane == RB_LANE_LINGER && (conn->measure += len) > LINGER_BYTES) {
-            rb_conn_close(conn);
+            rb_http_conn_close(conn);
         }
     }
 }
@@ -279,7 +282,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 static void on_write(struct bufferevent *bev, void *arg)
 {
     (void)bev;
-    struct rb_conn *conn = arg;
+    struct rb_http_conn *conn = arg;
     if (conn->lane == RB_LANE_WRITING && unsent(conn) == 0) {
         next_request(conn);
     }
@@ -288,33 +291,33 @@ static void on_write(struct bufferevent *bev, void *arg)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
-    struct rb_conn *conn = arg;
+    struct rb_http_conn *conn = arg;
     if (what & BEV_EVENT_CONNECTED) {
-        rb_conn_enter(conn, RB_LANE_IDLE);
+        rb_http_conn_enter(conn, RB_LANE_IDLE);
     } else if ((what & BEV_EVENT_EOF) && (conn->lane == RB_LANE_HANDLING || conn->lane == RB_LANE_WRITING)) {
         conn->eof = true; /* it may have closed one half only, and waits for the answer */
     } else {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
     }
 }
 
-void rb_conn_expire(struct rb_conn *conn)
+void rb_http_conn_expire(struct rb_http_conn *conn)
 {
     if (conn->lane == RB_LANE_READING && !conn->feeding) {
         rb_request_refuse(conn->req, 408, "request-timeout", "the request took too long to arrive");
         refuse(conn);
     } else {
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
     }
 }
 
 /* --- making one --- */
 
-struct rb_conn *rb_conn_adopt(struct rb_listener *listener, struct bufferevent *bev,
-                              const struct sockaddr *peer, struct rb_address *address)
+struct rb_http_conn *rb_http_conn_adopt(struct rb_listener *listener, struct bufferevent *bev,
+                                        const struct sockaddr *peer, struct rb_address *address)
 {
     struct rb_http *http = listener->http;
-    struct rb_conn *conn = calloc(1, sizeof(*conn));
+    struct rb_http_conn *conn = calloc(1, sizeof(*conn));
     if (!conn) {
         bufferevent_free(bev);
         return NULL;
@@ -327,7 +330,7 @@ struct rb_conn *rb_conn_adopt(struct rb_listener *listener, struct bufferevent *
     memcpy(&conn->peer, peer, peer->sa_family == AF_INET6 ? sizeof(conn->peer.v6) : sizeof(conn->peer.v4));
     conn->lane = listener->tls ? RB_LANE_HANDSHAKE : RB_LANE_IDLE;
     TAILQ_INSERT_TAIL(&http->lanes[conn->lane].conns, conn, link);
-    rb_conn_enter(conn, conn->lane);
+    rb_http_conn_enter(conn, conn->lane);
     http->connections++;
     listener->connections++;
     rb_set(listener->gauge, listener->connections);
@@ -337,8 +340,8 @@ struct rb_conn *rb_conn_adopt(struct rb_listener *listener, struct bufferevent *
     return conn;
 }
 
-struct rb_conn *rb_conn_new(struct rb_listener *listener, int fd, const struct sockaddr *peer,
-                            struct rb_address *address)
+struct rb_http_conn *rb_http_conn_new(struct rb_listener *listener, int fd, const struct sockaddr *peer,
+                                      struct rb_address *address)
 {
     struct bufferevent *bev = listener->tls
                                   ? rb_tls_accept(listener->tls, listener->http->base, fd)
@@ -347,5 +350,5 @@ struct rb_conn *rb_conn_new(struct rb_listener *listener, int fd, const struct s
         close(fd);
         return NULL;
     }
-    return rb_conn_adopt(listener, bev, peer, address);
+    return rb_http_conn_adopt(listener, bev, peer, address);
 }

@@ -88,7 +88,7 @@ void rb_head_check(struct rb_request *req)
     check_version(req);
     check_host(req);
     check_framing(req);
-    if (!req->refusal.code && !rb_target_parse(req)) {
+    if (!req->refusal.code && !rb_request_parse_target(req)) {
         bad(req, "the request target cannot be read");
     }
     if (req->refusal.code) {

@@ -21,7 +21,7 @@
 
 static void lane_arm(struct rb_lane *lane)
 {
-    struct rb_conn *head = TAILQ_FIRST(&lane->conns);
+    struct rb_http_conn *head = TAILQ_FIRST(&lane->conns);
     if (!head || !lane->timer || evtimer_pending(lane->timer, NULL)) {
         return;
     }
@@ -33,7 +33,7 @@ static void lane_arm(struct rb_lane *lane)
     evtimer_add(lane->timer, &tv);
 }
 
-void rb_conn_enter(struct rb_conn *conn, enum rb_lane_name name)
+void rb_http_conn_enter(struct rb_http_conn *conn, enum rb_lane_name name)
 {
     struct rb_http *http = conn->http;
     struct rb_lane *lane = &http->lanes[name];
@@ -53,15 +53,15 @@ static void on_lane_timer(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct rb_lane *lane = arg;
     int64_t now = rb_clock_mono();
-    struct rb_conn *conn;
+    struct rb_http_conn *conn;
     while ((conn = TAILQ_FIRST(&lane->conns)) && conn->deadline <= now) {
         size_t left =
             lane->name == RB_LANE_WRITING ? evbuffer_get_length(bufferevent_get_output(conn->bev)) : 0;
         if (left && left + STALL_BYTES <= conn->measure) {
             conn->measure = left;
-            rb_conn_enter(conn, RB_LANE_WRITING);
+            rb_http_conn_enter(conn, RB_LANE_WRITING);
         } else {
-            rb_conn_expire(conn);
+            rb_http_conn_expire(conn);
         }
     }
     lane_arm(lane);
@@ -70,10 +70,10 @@ static void on_lane_timer(evutil_socket_t fd, short what, void *arg)
 static void free_dead(struct rb_http *http)
 {
     struct rb_lane *lane = &http->lanes[RB_LANE_DEAD];
-    struct rb_conn *conn;
+    struct rb_http_conn *conn;
     while ((conn = TAILQ_FIRST(&lane->conns))) {
         TAILQ_REMOVE(&lane->conns, conn, link);
-        rb_conn_free(conn);
+        rb_http_conn_free(conn);
     }
 }
 
@@ -192,7 +192,7 @@ struct rb_http *rb_http_new(struct event_base *base, const struct rb_http_limits
 static void hurry(struct rb_lane *lane, int64_t limit_us)
 {
     int64_t latest = rb_clock_mono() + limit_us;
-    struct rb_conn *conn;
+    struct rb_http_conn *conn;
     if (lane->limit_us > limit_us) {
         lane->limit_us = limit_us;
     }
@@ -214,11 +214,11 @@ void rb_http_drain(struct rb_http *http, void (*drained)(void *ctx), void *ctx)
     for (struct rb_listener *listener = http->listeners; listener; listener = listener->next) {
         rb_listener_close(listener);
     }
-    struct rb_conn *conn = TAILQ_FIRST(&http->lanes[RB_LANE_IDLE].conns);
+    struct rb_http_conn *conn = TAILQ_FIRST(&http->lanes[RB_LANE_IDLE].conns);
     while (conn) {
-        struct rb_conn *next = TAILQ_NEXT(conn, link);
-        if (!conn->fresh && !rb_conn_has_unread(conn)) {
-            rb_conn_close(conn);
+        struct rb_http_conn *next = TAILQ_NEXT(conn, link);
+        if (!conn->fresh && !rb_http_conn_has_unread(conn)) {
+            rb_http_conn_close(conn);
         }
         conn = next;
     }
@@ -235,9 +235,9 @@ void rb_http_free(struct rb_http *http)
         return;
     }
     for (enum rb_lane_name name = 0; name < RB_LANE_DEAD; name++) {
-        struct rb_conn *conn;
+        struct rb_http_conn *conn;
         while ((conn = TAILQ_FIRST(&http->lanes[name].conns))) {
-            rb_conn_close(conn);
+            rb_http_conn_close(conn);
         }
     }
     free_dead(http);

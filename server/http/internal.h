@@ -1,9 +1,9 @@
 /*
  * What the files of the HTTP room share among themselves; nobody outside includes it, but for the fuzzer.
  *
- * A connection is always in exactly one lane, and the lane is its state: rb_conn_enter is the only way from
- * one to another. All connections of a lane have the same time limit, so a lane is ordered by deadline and
- * one timer on its head serves them all. A connection owns a request only while there is one.
+ * A connection is always in exactly one lane, and the lane is its state: rb_http_conn_enter is the only way
+ * from one to another. All connections of a lane have the same time limit, so a lane is ordered by deadline
+ * and one timer on its head serves them all. A connection owns a request only while there is one.
  */
 #ifndef RB_SERVER_HTTP_INTERNAL_H
 #define RB_SERVER_HTTP_INTERNAL_H
@@ -34,7 +34,7 @@ enum rb_lane_name {
 };
 
 struct rb_lane {
-    TAILQ_HEAD(, rb_conn) conns;
+    TAILQ_HEAD(, rb_http_conn) conns;
     struct rb_http *http;
     struct event *timer; /* NULL for lanes without a limit */
     int64_t limit_us;
@@ -89,8 +89,8 @@ union rb_peer {
     struct sockaddr_in6 v6;
 };
 
-struct rb_conn {
-    TAILQ_ENTRY(rb_conn) link;
+struct rb_http_conn {
+    TAILQ_ENTRY(rb_http_conn) link;
     struct rb_http *http;
     struct rb_listener *listener;
     struct bufferevent *bev;
@@ -124,7 +124,7 @@ struct rb_refusal {
 struct rb_request {
     llhttp_t llhttp;
     struct rb_http *http;
-    struct rb_conn *conn; /* NULL once the client is gone */
+    struct rb_http_conn *conn; /* NULL once the client is gone */
     const struct rb_listener *listener;
     const struct rb_route *route; /* NULL: unknown path or wrong method */
     void *ctx;
@@ -160,7 +160,7 @@ struct rb_request {
 };
 
 /* --- http.c: the connections of the process --- */
-void rb_conn_enter(struct rb_conn *conn, enum rb_lane_name name);
+void rb_http_conn_enter(struct rb_http_conn *conn, enum rb_lane_name name);
 void rb_http_reap_soon(struct rb_http *http);
 void rb_http_release(struct rb_http *http); /* a request is gone */
 
@@ -181,17 +181,18 @@ void rb_listener_free(struct rb_listener *listener);
 
 /* --- connection.c --- */
 /* Takes fd, closes it on failure. */
-struct rb_conn *rb_conn_new(struct rb_listener *listener, int fd, const struct sockaddr *peer,
-                            struct rb_address *address);
+struct rb_http_conn *rb_http_conn_new(struct rb_listener *listener, int fd, const struct sockaddr *peer,
+                                      struct rb_address *address);
 /* The same over any bufferevent, which it takes: the fuzzer's way in. */
-struct rb_conn *rb_conn_adopt(struct rb_listener *listener, struct bufferevent *bev,
-                              const struct sockaddr *peer, struct rb_address *address);
-void rb_conn_close(struct rb_conn *conn); /* at once; safe anywhere, memory goes with the reaper */
-void rb_conn_free(struct rb_conn *conn);  /* the reaper's */
-void rb_conn_expire(struct rb_conn *conn);
-bool rb_conn_has_unread(const struct rb_conn *conn);
+struct rb_http_conn *rb_http_conn_adopt(struct rb_listener *listener, struct bufferevent *bev,
+                                        const struct sockaddr *peer, struct rb_address *address);
+void rb_http_conn_close(struct rb_http_conn *conn); /* at once; safe anywhere, memory goes with the reaper */
+void rb_http_conn_free(struct rb_http_conn *conn);  /* the reaper's */
+void rb_http_conn_expire(struct rb_http_conn *conn);
+bool rb_http_conn_has_unread(const struct rb_http_conn *conn);
 /* Sends an answer to the present request, which is released, and goes on with the connection. */
-void rb_conn_answer(struct rb_conn *conn, const void *head, size_t head_len, const void *body, size_t len);
+void rb_http_conn_answer(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
+                         size_t len);
 
 /* --- parser.c --- */
 /* Feeds bytes; returns how many were used. Stops after a complete message; req->refusal tells of errors. */
@@ -203,14 +204,14 @@ void rb_head_check(struct rb_request *req);
 
 /* --- target.c --- */
 /* Fills path, segments and query from the target; false when it cannot be read. */
-bool rb_target_parse(struct rb_request *req);
+bool rb_request_parse_target(struct rb_request *req);
 bool rb_host_valid(const char *host, size_t len);
 
 /* --- proxy.c --- */
 void rb_proxy_resolve(struct rb_request *req);
 
 /* --- request.c --- */
-struct rb_request *rb_request_new(struct rb_conn *conn);
+struct rb_request *rb_request_new(struct rb_http_conn *conn);
 void rb_request_free(struct rb_request *req);
 /* Makes room for n more bytes of text; false when memory is out. */
 bool rb_request_reserve(struct rb_request *req, size_t n);

@@ -63,7 +63,7 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
             return;
         }
     }
-    if (!rb_conn_new(listener, fd, peer, address) && address) {
+    if (!rb_http_conn_new(listener, fd, peer, address) && address) {
         rb_addresses_give(http->addresses, address);
     }
 }

@@ -84,7 +84,7 @@ static void add_connection(struct rb_buf *head, const struct rb_request *req)
 void rb_reply(struct rb_request *req, int status, const char *content_type, const struct rb_header *headers,
               size_t n, const void *body, size_t len)
 {
-    struct rb_conn *conn = req->conn;
+    struct rb_http_conn *conn = req->conn;
     RB_INVARIANT(status >= 200 && status <= STATUS_LAST);
     count(status);
     if (!conn) {
@@ -112,11 +112,11 @@ void rb_reply(struct rb_request *req, int status, const char *content_type, cons
     if (rb_buf_err(head) != RB_OK) {
         conn->req = NULL;
         rb_request_free(req);
-        rb_conn_close(conn);
+        rb_http_conn_close(conn);
         return;
     }
     bool head_only = !has_content(status) || (req->method && strcmp(req->method, "HEAD") == 0);
-    rb_conn_answer(conn, head->data, head->len, body, head_only ? 0 : len);
+    rb_http_conn_answer(conn, head->data, head->len, body, head_only ? 0 : len);
 }
 
 void rb_reply_problem(struct rb_request *req, int status, const char *code, const char *detail,

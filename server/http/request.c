@@ -27,7 +27,7 @@ static void *grown(void *data, size_t *size, size_t wanted, size_t item, const v
     return copy;
 }
 
-struct rb_request *rb_request_new(struct rb_conn *conn)
+struct rb_request *rb_request_new(struct rb_http_conn *conn)
 {
     struct rb_request *req = malloc(sizeof(*req));
     if (!req) {

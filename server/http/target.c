@@ -91,7 +91,7 @@ static const char *skip_authority(const char *target)
     return scheme && stop > host && rb_host_valid(host, (size_t)(stop - host)) ? stop : NULL;
 }
 
-bool rb_target_parse(struct rb_request *req)
+bool rb_request_parse_target(struct rb_request *req)
 {
     /* path, its segments and the query, each NUL behind them, and the pairs' two more */
     size_t len = strlen(req->text);
