@@ -31,6 +31,7 @@ export class Database {
       user: parts.user,
       password: parts.password,
       database: parts.dbname ?? 'postgres',
+      options: '-c search_path=ringback,public',
     });
     client.on('error', () => {}); // a test that stops PostgreSQL does so knowingly
     await client.connect();

@@ -1,7 +1,7 @@
 // A test file's world: its own database copied from a template, its own state folder, a daemon on free
 // ports, gateways with their keys. Made at the top of a file; taken down, and the daemon's end checked, after it.
 import { after } from 'node:test';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { build, leavings } from './paths.mjs';
@@ -90,6 +90,18 @@ class World {
   async addTarget(person, url) {
     const { stdout } = await this.must(['target', 'add', person, 'webhook', url]);
     return stdout.trim();
+  }
+
+  // A file of the test's own; gives its path.
+  async file(name, content) {
+    const path = join(this.state, name);
+    await writeFile(path, content);
+    return path;
+  }
+
+  // Imports rows that a test needs beyond its template; the daemon knows them within a second.
+  async import(kind, csv) {
+    await this.must(['import', kind, await this.file(`${kind}.csv`, csv)]);
   }
 
   post(message, options) {
