@@ -32,6 +32,7 @@ COMMON := $(wildcard common/*.c)
 SERVER := $(wildcard server/*/*.c) $(filter-out server/main.c,$(wildcard server/*.c))
 TOOL := $(wildcard tools/ringback/*.c)
 SAMPLE := $(wildcard tools/sample/*.c)
+RECEIVER := $(wildcard tools/receiver/*.c)
 QUERIES := $(wildcard schema/queries/*.sql)
 MIGRATIONS := $(sort $(wildcard schema/migrations/*.sql))
 FUNCTIONS := $(sort $(wildcard schema/functions/*.sql))
@@ -49,11 +50,12 @@ LIB := $(OUT)/libringback.a
 all: programs
 ifeq ($(MODE),release)
 	@ln -sf release/ringbackd build/ringbackd && ln -sf release/ringback build/ringback && \
-	    ln -sf release/ringback-sample build/ringback-sample
+	    ln -sf release/ringback-sample build/ringback-sample && \
+	    ln -sf release/ringback-receiver build/ringback-receiver
 endif
 debug:
 	+@$(MAKE) --no-print-directory MODE=debug programs unit peers
-programs: $(OUT)/ringbackd $(OUT)/ringback $(OUT)/ringback-sample
+programs: $(OUT)/ringbackd $(OUT)/ringback $(OUT)/ringback-sample $(OUT)/ringback-receiver
 unit: $(UNIT)
 fuzzers: $(FUZZ)
 bench-programs: $(BENCH)
@@ -62,7 +64,8 @@ peers: $(PEERS)
 $(OUT)/ringbackd: $(OUT)/server/main.o $(LIB)
 $(OUT)/ringback: $(call obj,$(TOOL)) $(LIB)
 $(OUT)/ringback-sample: $(call obj,$(SAMPLE)) $(LIB)
-$(OUT)/ringbackd $(OUT)/ringback $(OUT)/ringback-sample:
+$(OUT)/ringback-receiver: $(call obj,$(RECEIVER)) $(LIB)
+$(OUT)/ringbackd $(OUT)/ringback $(OUT)/ringback-sample $(OUT)/ringback-receiver:
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(call obj,$(COMMON) $(SERVER)) $(GEN) $(LLHTTP_O)
