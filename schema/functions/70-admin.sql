@@ -1,0 +1,170 @@
+-- What the administrator's tool does beyond imports: branches, gateways' keys, targets, accounts. Run by the owner only; each
+-- change leaves a row in the audit log. A refusal is raised as P0001 in words for the person at the terminal.
+
+CREATE OR REPLACE FUNCTION write_audit(p_branch integer, p_actor text, p_action text, p_subject text, p_details jsonb DEFAULT '{}')
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO audit_log (branch_id, actor, action, subject, details) VALUES (p_branch, p_actor, p_action, p_subject, p_details)
+$$;
+COMMENT ON FUNCTION write_audit(integer, text, text, text, jsonb) IS 'Adds a row to the audit log.';
+
+CREATE OR REPLACE FUNCTION check_name(p_what text, p_value text, p_most integer DEFAULT 200) RETURNS void
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF p_value !~ '[^[:space:]]' THEN
+        RAISE EXCEPTION 'the % is empty', p_what;
+    ELSIF p_value ~ '[[:cntrl:]]' THEN
+        RAISE EXCEPTION 'the % holds a control character', p_what;
+    ELSIF length(p_value) > p_most THEN
+        RAISE EXCEPTION 'the % is longer than % characters', p_what, p_most;
+    END IF;
+END $$;
+COMMENT ON FUNCTION check_name(text, text, integer) IS 'Refuses an empty, overlong or unprintable name.';
+
+-- Settings of a branch: null keeps, '' clears what may be empty.
+CREATE OR REPLACE FUNCTION set_branch(p_branch integer, p_name text, p_timezone text, p_area_code text, p_cycle_first_day text,
+                                      p_duty_supervisor text, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_duty people;
+BEGIN
+    PERFORM check_name('name', p_name);
+    IF p_timezone IS NOT NULL AND NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = p_timezone) THEN
+        RAISE EXCEPTION 'there is no time zone "%"', p_timezone USING HINT = 'names are like Asia/Shanghai';
+    END IF;
+    IF p_area_code <> '' AND p_area_code !~ '^0[0-9]{2,3}$' THEN
+        RAISE EXCEPTION '"%" is no area code', p_area_code USING HINT = 'it is written with its trunk 0, like 0416';
+    END IF;
+    IF p_cycle_first_day !~ '^[1-7]$' THEN
+        RAISE EXCEPTION '"%" is no day', p_cycle_first_day USING HINT = '1 is Monday, 7 is Sunday';
+    END IF;
+    IF p_duty_supervisor <> '' THEN
+        SELECT * INTO v_duty FROM people WHERE branch_id = p_branch AND code = p_duty_supervisor;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no person "%"', p_duty_supervisor;
+        ELSIF v_duty.role <> 'supervisor' OR v_duty.retired_at IS NOT NULL THEN
+            RAISE EXCEPTION '% is no active supervisor', p_duty_supervisor;
+        END IF;
+    END IF;
+    UPDATE branches SET
+        name = coalesce(p_name, name),
+        timezone = coalesce(p_timezone, timezone),
+        area_code = CASE WHEN p_area_code IS NULL THEN area_code ELSE nullif(p_area_code, '') END,
+        cycle_first_day = coalesce(p_cycle_first_day::smallint, cycle_first_day),
+        duty_supervisor_id = CASE WHEN p_duty_supervisor IS NULL THEN duty_supervisor_id ELSE v_duty.person_id END
+    WHERE branch_id = p_branch;
+    PERFORM write_audit(p_branch, p_actor, 'branch-set', (SELECT code FROM branches WHERE branch_id = p_branch),
+        jsonb_strip_nulls(jsonb_build_object('name', p_name, 'timezone', p_timezone, 'area_code', p_area_code,
+            'cycle_first_day', p_cycle_first_day, 'duty_supervisor', p_duty_supervisor)));
+    PERFORM pg_notify('ringback_config', '');
+END $$;
+COMMENT ON FUNCTION set_branch(integer, text, text, text, text, text, text) IS 'Changes settings of a branch; null keeps, empty clears.';
+
+CREATE OR REPLACE FUNCTION make_branch(p_code text, p_name text, p_timezone text, p_area_code text, p_cycle_first_day text,
+                                       p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_branch integer;
+BEGIN
+    IF p_code !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' THEN
+        RAISE EXCEPTION '"%" is no code for a branch', p_code USING HINT = 'letters, digits, ".", "_" and "-"; at most 64';
+    END IF;
+    PERFORM check_name('name', p_name);
+    BEGIN
+        v_branch := add_branch(p_code, p_name);
+    EXCEPTION WHEN unique_violation THEN
+        RAISE EXCEPTION 'branch "%" exists already', p_code;
+    END;
+    PERFORM set_branch(v_branch, p_name, p_timezone, p_area_code, p_cycle_first_day, NULL, p_actor);
+END $$;
+COMMENT ON FUNCTION make_branch(text, text, text, text, text, text) IS 'A new branch with its settings; refused when the code exists.';
+
+CREATE OR REPLACE FUNCTION first_branch(p_code text, p_name text, p_timezone text, p_actor text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM branches) THEN
+        RETURN false;
+    END IF;
+    PERFORM make_branch(p_code, p_name, p_timezone, NULL, NULL, p_actor);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION first_branch(text, text, text, text) IS 'Makes the first branch when there is none; gives whether it did.';
+
+CREATE OR REPLACE FUNCTION add_gateway(p_branch integer, p_name text, p_sealed_key bytea, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_there text;
+BEGIN
+    PERFORM check_name('gateway''s name', p_name, 100);
+    IF p_name LIKE '%:%' THEN
+        RAISE EXCEPTION 'a gateway''s name holds no colon' USING HINT = 'it is the user name for Basic authentication';
+    END IF;
+    INSERT INTO gateways (branch_id, name, sealed_key) VALUES (p_branch, p_name, p_sealed_key) ON CONFLICT (name) DO NOTHING;
+    IF NOT FOUND THEN
+        SELECT CASE WHEN g.retired_at IS NULL THEN '' ELSE ' (retired)' END
+               || CASE WHEN g.branch_id = p_branch THEN '' ELSE ' in branch ' || b.code END INTO v_there
+            FROM gateways g JOIN branches b USING (branch_id) WHERE g.name = p_name;
+        RAISE EXCEPTION 'gateway "%" exists already%', p_name, v_there USING HINT = 'retire it and add one with another name';
+    END IF;
+    PERFORM write_audit(p_branch, p_actor, 'gateway-add', p_name);
+    PERFORM pg_notify('ringback_config', '');
+END $$;
+COMMENT ON FUNCTION add_gateway(integer, text, bytea, text) IS 'A new gateway with its sealed key; refused when the name exists.';
+
+CREATE OR REPLACE FUNCTION retire_gateway(p_branch integer, p_name text, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE gateways SET retired_at = now() WHERE branch_id = p_branch AND name = p_name AND retired_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no active gateway "%"', p_name;
+    END IF;
+    PERFORM write_audit(p_branch, p_actor, 'gateway-retire', p_name);
+    PERFORM pg_notify('ringback_config', '');
+END $$;
+COMMENT ON FUNCTION retire_gateway(integer, text, text) IS 'From now on its key opens nothing.';
+
+CREATE OR REPLACE FUNCTION add_target(p_branch integer, p_person text, p_channel text, p_address text, p_sealed_secret bytea,
+                                      p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_person people;
+BEGIN
+    SELECT * INTO v_person FROM people WHERE branch_id = p_branch AND code = p_person;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no person "%"', p_person;
+    ELSIF v_person.retired_at IS NOT NULL THEN
+        RAISE EXCEPTION '% is retired', p_person;
+    END IF;
+    INSERT INTO targets (branch_id, person_id, channel, address, sealed_secret, position)
+        VALUES (p_branch, v_person.person_id, p_channel, p_address, p_sealed_secret,
+            (SELECT coalesce(max(position), 0) + 1 FROM targets WHERE branch_id = p_branch AND person_id = v_person.person_id
+                AND retired_at IS NULL))
+        ON CONFLICT (branch_id, person_id, channel, address) WHERE retired_at IS NULL DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION '% has this target already', p_person USING HINT = 'retire it first: ringback target list';
+    END IF;
+    PERFORM adopt_stranded(p_branch);
+    PERFORM write_audit(p_branch, p_actor, 'target-add', p_person, jsonb_build_object('channel', p_channel, 'address', p_address));
+    PERFORM pg_notify('ringback_config', '');
+END $$;
+COMMENT ON FUNCTION add_target(integer, text, text, text, bytea, text) IS
+    'A new target of a person, behind those he has; notifications that waited for one go to it.';
+
+CREATE OR REPLACE FUNCTION retire_target(p_branch integer, p_target text, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_target targets;
+BEGIN
+    IF p_target ~ '^[0-9]{1,9}$' THEN
+        SELECT * INTO v_target FROM targets
+            WHERE branch_id = p_branch AND target_id = p_target::integer AND retired_at IS NULL FOR UPDATE;
+    END IF;
+    IF v_target.target_id IS NULL THEN
+        RAISE EXCEPTION 'there is no live target %', p_target USING HINT = 'their numbers: ringback target list';
+    END IF;
+    PERFORM retire_target_because(p_branch, v_target.target_id, 'removed');
+    PERFORM write_audit(p_branch, p_actor, 'target-retire', (SELECT code FROM people
+            WHERE branch_id = p_branch AND person_id = v_target.person_id),
+        jsonb_build_object('channel', v_target.channel, 'address', v_target.address));
+    PERFORM pg_notify('ringback_config', '');
+END $$;
+COMMENT ON FUNCTION retire_target(integer, text, text) IS 'Nothing goes there any more; what waited for it is passed on.';

@@ -1,0 +1,2 @@
+-- The same lock as migrate-try-lock, waited for.
+SELECT pg_advisory_lock(x'72696e676261636b'::bigint)

@@ -1,0 +1,1 @@
+SELECT make_branch($1, $2, $3, $4, $5, $6)

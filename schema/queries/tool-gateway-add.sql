@@ -1,0 +1,1 @@
+SELECT add_gateway($1, $2, $3, $4)

@@ -1,0 +1,1 @@
+SELECT retire_gateway($1, $2, $3)

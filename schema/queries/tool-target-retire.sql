@@ -1,0 +1,1 @@
+SELECT retire_target($1, $2, $3)
