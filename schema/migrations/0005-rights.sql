@@ -5,7 +5,8 @@
 GRANT USAGE ON SCHEMA ringback TO ringback_app;
 GRANT SELECT ON ALL TABLES IN SCHEMA ringback TO ringback_app;
 REVOKE SELECT ON accounts FROM ringback_app;
-ALTER DEFAULT PRIVILEGES IN SCHEMA ringback REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+-- Not "IN SCHEMA": a default for one schema can only add to the general one, which lets everybody execute.
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 CREATE FUNCTION refuse_removal() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -2,12 +2,19 @@
 -- `ringback migrate` under its advisory lock each time; does nothing when all is there.
 DO $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringback_owner') THEN
-        CREATE ROLE ringback_owner NOLOGIN;
-    END IF;
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringback_app') THEN
-        CREATE ROLE ringback_app NOLOGIN;
-    END IF;
+    -- Roles belong to the whole cluster, the lock to one database: another one's migration may make them meanwhile.
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringback_owner') THEN
+            CREATE ROLE ringback_owner NOLOGIN;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringback_app') THEN
+            CREATE ROLE ringback_app NOLOGIN;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
     -- Whoever migrates works as the owner from here on; a superuser needs no membership.
     IF NOT pg_has_role(current_user, 'ringback_owner', 'MEMBER') THEN
         EXECUTE format('GRANT ringback_owner, ringback_app TO %I', current_user);

@@ -20,9 +20,12 @@ static int run_add(const struct call *call)
     if (call->branch)
         return usage("branch add takes the new branch's code as its argument, not --branch");
     if (session_connect(&session, call) == RB_OK && session_take_role(&session) == RB_OK) {
-        const char *const values[] = {call->args[0],           call->option[NAME],
-                                      timezone,                call->option[AREA_CODE],
-                                      call->option[CYCLE_FIRST_DAY], session.actor};
+        const char *const values[] = {call->args[0],
+                                      call->option[NAME],
+                                      timezone,
+                                      call->option[AREA_CODE],
+                                      call->option[CYCLE_FIRST_DAY],
+                                      session.actor};
         result = session_query(&session, rb_sql_tool_branch_add, 6, values);
     }
     if (result)
@@ -75,25 +78,27 @@ static int run_list(const struct call *call)
 #define SETTINGS                                                                                             \
     [TIMEZONE] = {"timezone", "ZONE", "IANA name, like Asia/Shanghai", false},                               \
     [AREA_CODE] = {"area-code", "CODE", "Completes local telephone numbers, like 0416", false},              \
-    [CYCLE_FIRST_DAY] = {"cycle-first-day", "DAY", "Day on which an order cycle begins, 1 Monday to 7 Sunday", false}
+    [CYCLE_FIRST_DAY] = {"cycle-first-day", "DAY",                                                           \
+                         "Day on which an order cycle begins, 1 Monday to 7 Sunday", false}
 
 const struct command branch_commands[] = {
     {.words = "branch add",
      .args = "CODE",
      .least_args = 1,
      .most_args = 1,
-     .does = "Makes a branch with the default policy and its own number space.",
+     .does = "Makes a branch with the default policy.",
      .example = "ringback branch add jinzhou --name 锦州 --area-code 0416",
      .options = {[NAME] = {"name", "NAME", "Its name", true}, SETTINGS},
      .run = run_add},
     {.words = "branch set",
-     .does = "Changes settings of a branch; an empty value clears one that may be empty.",
+     .does = "Changes settings of a branch.",
+     .more = "An empty value clears a setting that may be empty.",
      .example = "ringback branch set --area-code 0416 --duty-supervisor S01",
      .options = {[NAME] = {"name", "NAME", "Its name", false},
                  SETTINGS,
-                 [DUTY_SUPERVISOR] = {"duty-supervisor", "CODE",
-                                      "Who gets what has no other owner (default: the first supervisor by code)",
-                                      false}},
+                 [DUTY_SUPERVISOR] =
+                     {"duty-supervisor", "CODE",
+                      "Who gets what has no other owner (default: the first supervisor by code)", false}},
      .run = run_set},
     {.words = "branch list",
      .does = "Lists the branches with their settings.",

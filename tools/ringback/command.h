@@ -24,7 +24,8 @@ struct call {
     const char *config_path; /* NULL: the usual places */
     const char *branch;      /* NULL: the only one */
     bool json;
-    const char *option[COMMAND_OPTIONS]; /* as command->options; NULL: not given; "" also for a switch given */
+    const char
+        *option[COMMAND_OPTIONS]; /* as command->options; NULL: not given; "" also for a switch given */
     const char *args[COMMAND_ARGS];
     unsigned n_args;
     struct rb_config config;
@@ -34,7 +35,7 @@ struct command {
     const char *words; /* "branch add" */
     const char *args;  /* "CODE", for the usage line */
     unsigned least_args, most_args;
-    bool json; /* takes --json */
+    bool json;                                      /* takes --json */
     struct command_option options[COMMAND_OPTIONS]; /* ends with a NULL name, or is full */
     const char *does;                               /* one sentence */
     const char *more;                               /* further help, or NULL */

@@ -65,8 +65,9 @@ const struct command gateway_commands[] = {
      .args = "NAME",
      .least_args = 1,
      .most_args = 1,
-     .does = "Lets a gateway send events, and prints its new key, which is shown only this once.",
-     .more = "The key is the Bearer token, the password for Basic with NAME as user, and the signing secret.",
+     .does = "Lets a gateway send events; prints its new key.",
+     .more = "The key is shown only this once. It is the Bearer token, the password for Basic with NAME as "
+             "user, and the signing secret.",
      .example = "ringback gateway add kamailio",
      .run = run_add},
     {.words = "gateway list",

@@ -3,11 +3,11 @@
  * loads the configuration and runs it. Knows neither the database nor what a command does.
  */
 #include <argp.h>
+#include <locale.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <locale.h>
 
 #include "common/buf.h"
 #include "tools/ringback/command.h"
@@ -22,7 +22,8 @@ static const struct command *const tables[] = {migrate_commands, branch_commands
                                                target_commands};
 
 static const struct argp_option common_options[] = {
-    {"config", 'c', "FILE", 0, "Configuration (default: RINGBACK_CONFIG, else /etc/ringback/ringback.conf)", 0},
+    {"config", 'c', "FILE", 0, "Configuration (default: RINGBACK_CONFIG, else /etc/ringback/ringback.conf)",
+     0},
     {"branch", 'b', "CODE", 0, "The branch to work in (default: the only one)", 0},
     {0}};
 
@@ -186,17 +187,21 @@ static error_t on_line(int key, char *arg, struct argp_state *state)
     }
 }
 
-static int say_unknown(const char *word)
+/* A line that names no command: its first word may be the beginning of some. */
+static int list_similar(const char *word, const char *next)
 {
     struct rb_buf list;
+    bool asked = next && strcmp(next, "--help") == 0;
     rb_buf_init(&list, HELP_CAP);
     unsigned n = list_commands(word, &list);
     if (n == 0)
         say("there is no command \"%s\"; ringback --help lists them", word);
+    else if (asked)
+        fputs(list.data, stdout);
     else
         fprintf(stderr, "ringback: \"%s\" wants one more word:\n%s", word, list.data);
     rb_buf_deinit(&list);
-    return ENDING_USAGE;
+    return n > 0 && asked ? end_output(ENDING_DONE) : ENDING_USAGE;
 }
 
 static int run(struct call *call)
@@ -236,7 +241,7 @@ int main(int argc, char **argv)
     call.command = find_command(argc - line.first, argv + line.first, &n_words);
     if (!call.command) {
         free(name);
-        return say_unknown(argv[line.first]);
+        return list_similar(argv[line.first], argv[line.first + 1]);
     }
     char words[64];
     snprintf(words, sizeof(words), "ringback %s", call.command->words);

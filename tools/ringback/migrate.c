@@ -199,13 +199,15 @@ static enum rb_err make_first_branch(struct session *session, const struct call 
     PGresult *result = session_query(session, rb_sql_migrate_branch, 4, values);
     if (!result)
         return RB_ERR_REFUSED;
-    bool made = strcmp(PQgetvalue(result, 0, 0), "t") == 0, there = strcmp(PQgetvalue(result, 0, 1), "t") == 0;
+    bool made = strcmp(PQgetvalue(result, 0, 0), "t") == 0,
+         there = strcmp(PQgetvalue(result, 0, 1), "t") == 0;
     PQclear(result);
     if (made) {
         printf("made branch %s\n", code);
         (*n)++;
     } else if (call->branch && !there) {
-        say("there are branches, but no \"%s\"; make it with: ringback branch add %s --name NAME", code, code);
+        say("there are branches, but no \"%s\"; make it with: ringback branch add %s --name NAME", code,
+            code);
         return RB_ERR_REFUSED;
     }
     return RB_OK;
@@ -246,9 +248,9 @@ static int run_migrate(const struct call *call)
 
 const struct command migrate_commands[] = {
     {.words = "migrate",
-     .does = "Brings the database's schema to this version and makes the first branch.",
-     .more = "May be run again, and by two at once. --branch CODE gives the first branch's code (default: " FIRST_BRANCH
-             ").",
+     .does = "Brings the schema up to date; makes the first branch.",
+     .more = "May be run again, and by two at once. --branch CODE gives the first branch's code "
+             "(default: " FIRST_BRANCH ").",
      .example = "ringback migrate --branch jinzhou --name 锦州",
      .options = {[OPTION_NAME] = {"name", "NAME", "The first branch's name (default: its code)", false}},
      .run = run_migrate},

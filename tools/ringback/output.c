@@ -11,7 +11,15 @@
 #define JSON_CAP (64u << 20)
 
 /* Types by the numbers that PostgreSQL gives them in pg_type, which never change. */
-enum { TYPE_BOOL = 16, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_JSON = 114, TYPE_FLOAT8 = 701, TYPE_JSONB = 3802 };
+enum {
+    TYPE_BOOL = 16,
+    TYPE_INT8 = 20,
+    TYPE_INT2 = 21,
+    TYPE_INT4 = 23,
+    TYPE_JSON = 114,
+    TYPE_FLOAT8 = 701,
+    TYPE_JSONB = 3802
+};
 
 /* Columns on a terminal that text takes: Chinese characters take two. */
 static int width_of(const char *text)

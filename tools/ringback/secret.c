@@ -33,8 +33,9 @@ enum rb_err secret_make(const struct call *call, struct secret *secret)
     if (err == RB_ERR_INVALID)
         say("%s is no key, or others may read it (mode 0600 is wanted)", path);
     else if (err != RB_OK)
-        say("cannot open the key in %s: %s; set secret_key_file or state_dir, or run this as the daemon's user", path,
-            strerror(errno));
+        say("cannot open the key in %s: %s; set secret_key_file or state_dir, or run this as the daemon's "
+            "user",
+            path, strerror(errno));
     if (err != RB_OK)
         return err;
     rb_secret_make(secret->text);

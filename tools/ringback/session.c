@@ -47,10 +47,13 @@ static const char *advice(const char *state)
     return NULL;
 }
 
-static void on_notice(void *ctx, const char *message)
+/* Notices are chatter ("exists already, skipping"); warnings are worth a line. */
+static void on_notice(void *ctx, const PGresult *notice)
 {
+    const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
     (void)ctx;
-    say("the database says: %.*s", first_line(message), message);
+    if (severity && strcmp(severity, "WARNING") == 0)
+        say("the database warns: %s", PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY));
 }
 
 static void set_actor(struct session *session)
@@ -71,12 +74,10 @@ void session_say_error(struct session *session, const PGresult *result)
         return;
     }
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
-    if (!hint)
-        hint = advice(state);
     /* P0001 is what our own functions raise, in words for whoever called the command. */
-    say("%s%s%s%s", strcmp(state, "P0001") == 0 ? "" : "the database says: ", text, hint ? "; " : "",
-        hint ? hint : "");
+    bool ours = strcmp(state, "P0001") == 0;
+    const char *hint = ours ? PQresultErrorField(result, PG_DIAG_MESSAGE_HINT) : advice(state);
+    say("%s%s%s%s", ours ? "" : "the database says: ", text, hint ? "; " : "", hint ? hint : "");
 }
 
 PGresult *session_query(struct session *session, const char *sql, int n, const char *const *values)
@@ -109,18 +110,19 @@ const char *session_value(const PGresult *result, int row, int column)
 enum rb_err session_connect(struct session *session, const struct call *call)
 {
     /* What stands before dbname is only a default: the configured string wins. */
-    const char *const keys[] = {"connect_timeout", "target_session_attrs", "client_encoding", "dbname",
-                                "fallback_application_name", NULL};
+    const char *const keys[] = {"connect_timeout", "target_session_attrs",      "client_encoding",
+                                "dbname",          "fallback_application_name", NULL};
     const char *const values[] = {"10", "read-write", "UTF8", call->config.database, "ringback", NULL};
     set_actor(session);
     session->conn = PQconnectdbParams(keys, values, 1);
     if (PQstatus(session->conn) != CONNECTION_OK) {
         const char *text = PQerrorMessage(session->conn);
-        say("no connection to the database: %.*s; is it running, and is \"database\" in the configuration right?",
+        say("no connection to the database: %.*s; is it running, and is \"database\" in the configuration "
+            "right?",
             first_line(text), text);
         return RB_ERR_AWAY;
     }
-    PQsetNoticeProcessor(session->conn, on_notice, NULL);
+    PQsetNoticeReceiver(session->conn, on_notice, NULL);
     if (PQserverVersion(session->conn) < OLDEST_SERVER) {
         say("PostgreSQL 15 or newer is needed; this is %s",
             PQparameterStatus(session->conn, "server_version"));
@@ -148,7 +150,8 @@ enum rb_err session_take_role(struct session *session)
 static void list_branches(const PGresult *branches, struct rb_buf *out)
 {
     for (int i = 0; i < PQntuples(branches); i++)
-        rb_buf_printf(out, "%s%s (%s)", i ? ", " : "", PQgetvalue(branches, i, 1), PQgetvalue(branches, i, 2));
+        rb_buf_printf(out, "%s%s (%s)", i ? ", " : "", PQgetvalue(branches, i, 1),
+                      PQgetvalue(branches, i, 2));
 }
 
 static void say_branches(const PGresult *branches, const char *code)

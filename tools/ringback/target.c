@@ -19,7 +19,8 @@ extern const char rb_sql_tool_target_add[], rb_sql_tool_target_list[], rb_sql_to
 static bool part_is(CURLU *url, CURLUPart which, const char *wanted)
 {
     char *part = NULL;
-    bool is = curl_url_get(url, which, &part, 0) == CURLUE_OK && (wanted ? strcmp(part, wanted) == 0 : *part != 0);
+    bool is =
+        curl_url_get(url, which, &part, 0) == CURLUE_OK && (wanted ? strcmp(part, wanted) == 0 : *part != 0);
     curl_free(part);
     return is;
 }
@@ -28,13 +29,18 @@ static const char *fault_of_parts(CURLU *url)
 {
     if (!part_is(url, CURLUPART_SCHEME, "http") && !part_is(url, CURLUPART_SCHEME, "https"))
         return "it must begin with http:// or https://";
-    if (!part_is(url, CURLUPART_HOST, NULL))
-        return "it names no host";
     if (part_is(url, CURLUPART_USER, NULL) || part_is(url, CURLUPART_PASSWORD, NULL))
         return "it holds credentials: notifications are signed, the receiver checks the signature instead";
     if (part_is(url, CURLUPART_FRAGMENT, NULL))
         return "it has a fragment (#…), which is never sent";
     return NULL;
+}
+
+/* What libcurl would forgive: "http:/host", "http:///host" and the like. */
+static bool begins_with_host(const char *address)
+{
+    const char *host = strstr(address, "://");
+    return host && strchr("/?#", host[3]) == NULL;
 }
 
 /* NULL: an address that a webhook can be posted to. */
@@ -46,6 +52,8 @@ static const char *webhook_fault(const char *address)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 127)
             return "it holds a space or a character outside ASCII: write it percent-encoded";
     }
+    if (!begins_with_host(address))
+        return "it must begin with http:// or https:// and a host";
     CURLU *url = curl_url();
     if (!url)
         return "there is no memory to read it";
@@ -67,7 +75,7 @@ static int run_add(const struct call *call)
     if (fault)
         return refuse("\"%s\" is no address for a webhook: %s", call->args[2], fault);
     if (session_open(&session, call) == RB_OK && secret_make(call, &secret) == RB_OK) {
-        const char *const values[] = {session.branch_id, call->args[0],  call->args[1],
+        const char *const values[] = {session.branch_id, call->args[0], call->args[1],
                                       call->args[2],     secret.sealed, session.actor};
         result = session_query(&session, rb_sql_tool_target_add, 6, values);
     }
@@ -115,13 +123,15 @@ const struct command target_commands[] = {
      .args = "PERSON CHANNEL ADDRESS",
      .least_args = 3,
      .most_args = 3,
-     .does = "Sends a person's notifications to an address, and prints the signing secret, which is shown only this once.",
-     .more = "PERSON is a code; the only CHANNEL is webhook: notifications are posted there, signed by the Standard "
-             "Webhooks scheme. Notifications that waited for a target go there at once.",
+     .does = "Adds where a person is notified; prints its secret.",
+     .more =
+         "PERSON is a code; the only CHANNEL is webhook: notifications are posted to ADDRESS, signed by the "
+         "Standard Webhooks scheme with the secret, which is shown only this once. Notifications that waited "
+         "for a target go there at once.",
      .example = "ringback target add AM01 webhook https://hooks.example.com/am01",
      .run = run_add},
     {.words = "target list",
-     .does = "Lists the branch's targets, those in use first.",
+     .does = "Lists the targets of the branch, those in use first.",
      .example = "ringback target list",
      .json = true,
      .run = run_list},
@@ -129,7 +139,7 @@ const struct command target_commands[] = {
      .args = "TARGET",
      .least_args = 1,
      .most_args = 1,
-     .does = "Sends nothing there any more; TARGET is its number in the list.",
+     .does = "Takes a target, by its number in the list, out of use.",
      .example = "ringback target retire 7",
      .run = run_retire},
     {0}};
