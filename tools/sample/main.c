@@ -32,14 +32,14 @@ static const char doc[] = "Writes a made-up branch to DIR: people.csv, retailers
                           "controlled; caps.csv has rules for both.\n\n"
                           "Nobody's numbers: mobiles begin with 154, which is not assigned, landlines (0416) "
                           "have local numbers that begin "
-                          "with 0 or 1, which are never given out. In the books of the first four account "
+                          "with 1, which are never given out. In the books of the first four account "
                           "managers the 11th and the 12th "
                           "retailer share a mobile, and the last retailer of all has that of 41000021, whose "
                           "manager is another.\n\n"
                           "More retailers bring more managers and areas in proportion.";
 
 static const struct argp_option argp_options[] = {
-    {"retailers", 'r', "N", 0, "how many retailers, up to 1,000,000 (3040)", 0},
+    {"retailers", 'r', "N", 0, "how many retailers, up to 900,000 (3040)", 0},
     {"products", 'p', "N", 0, "how many products, up to 960 (300)", 0},
     {"seed", 's', "S", 0, "another branch for another number (1)", 0},
     {0}};

@@ -6,7 +6,6 @@
 #include "tools/sample/words.h"
 
 #define FIRST_EXTENSION 8001
-#define PEOPLE_LANDLINES 1900000 /* above those of the retailers */
 
 static const char *const role_name[ROLES] = {"supervisor", "market_manager", "account_manager",
                                              "operator",   "deliverer",      "inspector"};
@@ -23,7 +22,7 @@ static void write_phones(enum role role, unsigned index, unsigned row, struct di
     }
     fprintf(out, "154%08u", row);
     if ((role == ACCOUNT_MANAGER && dice_percent(dice, 40)) || role == MARKET_MANAGER || role == SUPERVISOR) {
-        landline_number(dice, PEOPLE_LANDLINES + row, landline);
+        landline_number(dice, SAMPLE_MOST_RETAILERS + row, landline);
         fprintf(out, ";%s", landline);
     }
 }

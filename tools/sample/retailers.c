@@ -7,7 +7,6 @@
 
 #define OWN_MOBILES 10000000 /* numbers below are for people */
 #define MOBILE_SPAN 90000000
-#define LANDLINES 1900000
 #define PAIR 10 /* in a book, the shop at this place and the next one share a number */
 #define BOOKS_WITH_PAIR 4
 #define ODD_PAIR 20 /* the last retailer of all has this one's number */
@@ -58,7 +57,7 @@ static void mobile_number(struct dice *dice, unsigned n, char text[SAMPLE_TEXT])
              own % 10000);
 }
 
-/* Local numbers begin with 0 or 1, which no exchange gives out. */
+/* Local numbers begin with 1, which no exchange gives out. */
 void landline_number(struct dice *dice, unsigned n, char text[SAMPLE_TEXT])
 {
     static const unsigned weights[] = {80, 10, 10};
@@ -66,7 +65,7 @@ void landline_number(struct dice *dice, unsigned n, char text[SAMPLE_TEXT])
     static const char *const after[] = {"-", ")", " "};
     size_t form = dice_weighted(dice, weights, 3);
 
-    snprintf(text, SAMPLE_TEXT, "%s0416%s%07u", before[form], after[form], n);
+    snprintf(text, SAMPLE_TEXT, "%s0416%s%07u", before[form], after[form], 1000000 + n);
 }
 
 /* Whose number a shop shows: its own (index), or that of the one it shares with. *shared says whether another
@@ -102,7 +101,7 @@ static void write_phones(const struct plan *plan, const struct shop *shop, struc
     if (kind < 6) {
         mobile_number(dice, 2 * owner + 1, other);
     } else {
-        landline_number(dice, (unsigned)((uint64_t)owner * 743591 % LANDLINES), other);
+        landline_number(dice, (unsigned)((uint64_t)owner * 743591 % SAMPLE_MOST_RETAILERS), other);
     }
     if (kind >= 16) {
         fputs(other, out);

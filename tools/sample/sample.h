@@ -11,7 +11,7 @@
 
 #include "tools/sample/random.h"
 
-#define SAMPLE_MOST_RETAILERS 1000000
+#define SAMPLE_MOST_RETAILERS 900000
 #define SAMPLE_MOST_PRODUCTS 960
 #define SAMPLE_TEXT 128 /* bytes of any code, name or place, NUL included */
 
@@ -50,7 +50,8 @@ struct goods {
 };
 struct goods product_goods(const struct plan *plan, unsigned index);
 
-/* The n-th landline of the branch's town, n below 2,000,000, spelt in one of the ways people write it. */
+/* The n-th landline of the branch's town, n below 1,000,000 (people's are those from
+ * SAMPLE_MOST_RETAILERS on), spelt in one of the ways people write it. */
 void landline_number(struct dice *dice, unsigned n, char text[SAMPLE_TEXT]);
 
 void write_people(const struct plan *plan, FILE *out);
