@@ -74,6 +74,7 @@ $(LIB): $(call obj,$(COMMON) $(SERVER)) $(GEN) $(LLHTTP_O)
 $(OUT)/tests/%: $(OUT)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(OUT)/tests/test_sample: | $(OUT)/ringback-sample
 $(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
