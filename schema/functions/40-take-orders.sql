@@ -17,7 +17,7 @@ COMMENT ON FUNCTION retailer_by_phone(integer, text) IS 'The one active retailer
 
 -- p_event: ordinals of the orders' events in the batch. Arrays of lines name their order by its position in p_event.
 -- Limits: a product's cap for the retailer, the most specific one; a scarce product without one has the limit 0.
--- Locks, in this order: rows of cycle_uses by (branch, product, retailer). A counter that is not there yet cannot be locked:
+-- Locks, in this order: rows of cycle_uses by (branch, retailer, product), which keeps an order's five in one index page. A counter that is not there yet cannot be locked:
 -- when another transaction makes it meanwhile the sums differ and the batch is run again (40001).
 CREATE OR REPLACE FUNCTION take_orders(
     p_skip integer[], p_branch integer[], p_gateway integer[], p_time timestamptz[], p_head text[],
@@ -114,7 +114,7 @@ BEGIN
                            ON u.branch_id = p_branch[p_event[y.o]] AND u.cycle_id = v_cycle[y.o]
                           AND u.retailer_id = v_retailer[y.o] AND u.product_id = y.product
                          WHERE y.most IS NOT NULL AND p_event[y.o] <> ALL (p_skip)
-                         ORDER BY u.branch_id, u.product_id, u.retailer_id FOR UPDATE OF u) u
+                         ORDER BY u.branch_id, u.retailer_id, u.product_id FOR UPDATE OF u) u
                 ON u.branch_id = p_branch[p_event[x.o]] AND u.retailer_id = v_retailer[x.o] AND u.product_id = x.product
                    AND x.most IS NOT NULL) x;
     END IF;
@@ -136,13 +136,14 @@ BEGIN
             -- Who asks first is served first; the sum granted up to a line is the lesser of the sum asked and what is left.
             SELECT line.*,
                    CASE WHEN most IS NULL THEN asked
-                        ELSE least(greatest(most - used, 0), upto) - least(greatest(most - used, 0), upto - asked) END AS granted
+                        ELSE (least(greatest(most - used, 0), upto)
+                              - least(greatest(most - used, 0), upto - asked))::integer END AS granted
             FROM line
         ), use AS (
             INSERT INTO cycle_uses AS u (branch_id, cycle_id, retailer_id, product_id, granted_cartons)
             SELECT branch, cycle, retailer, product, sum(granted) FROM granted
             GROUP BY branch, cycle, retailer, product HAVING sum(granted) > 0
-            ORDER BY branch, product, retailer
+            ORDER BY branch, retailer, product
             ON CONFLICT (branch_id, cycle_id, retailer_id, product_id)
                 DO UPDATE SET granted_cartons = u.granted_cartons + excluded.granted_cartons
             RETURNING u.branch_id, u.retailer_id, u.product_id, u.granted_cartons
