@@ -19,6 +19,13 @@ FLAGS_fuzz := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,unde
 LINK_debug := -fsanitize=address,undefined
 LINK_fuzz := -fsanitize=address,undefined
 
+# What is made is named; V=1 shows the commands.
+ifdef V
+SHOW :=
+else
+SHOW = @echo '  $@';
+endif
+
 OUT := build/$(MODE)
 CC := $(CC_$(MODE))
 CFLAGS ?= -g
@@ -66,33 +73,33 @@ $(OUT)/ringback: $(call obj,$(TOOL)) $(LIB)
 $(OUT)/ringback-sample: $(call obj,$(SAMPLE)) $(LIB)
 $(OUT)/ringback-receiver: $(call obj,$(RECEIVER)) $(LIB)
 $(OUT)/ringbackd $(OUT)/ringback $(OUT)/ringback-sample $(OUT)/ringback-receiver:
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SHOW)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIB): $(call obj,$(COMMON) $(SERVER)) $(GEN) $(LLHTTP_O)
 	@rm -f $@ && ar rcs $@ $^
 
 $(OUT)/tests/%: $(OUT)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(SHOW)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(OUT)/tests/test_sample: | $(OUT)/ringback-sample
 $(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(SHOW)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
 $(OUT)/bench/%: $(OUT)/tests/bench/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SHOW)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 $(OUT)/peers/%: $(OUT)/tests/peers/%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(SHOW)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(OUT)/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(SHOW)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 $(OUT)/llhttp/%.o: $(LLHTTP)/%.c $(OUT)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Wno-error -Wno-all -Wno-extra -Wno-missing-prototypes -Wno-shadow -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
+	$(SHOW)$(CC) $(ALL_CFLAGS) -Wno-error -Wno-all -Wno-extra -Wno-missing-prototypes -Wno-shadow -DLLHTTP_STRICT_MODE=1 -c -o $@ $<
 $(OUT)/gen/%.o: $(OUT)/gen/%.c
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(SHOW)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 $(OUT)/gen/queries.c: $(QUERIES)
 $(OUT)/gen/migrations.c: $(MIGRATIONS)
 $(OUT)/gen/functions.c: $(FUNCTIONS)
