@@ -198,7 +198,7 @@ static bool is_service(const char *digits, size_t n)
 static bool is_landline(const char *digits, size_t n)
 {
     size_t area = area_digits(digits);
-    if (!area || n <= area || digits[area] == '0')
+    if (!area || n <= area)
         return false;
     size_t subscriber = n - area;
     return subscriber == 8 || (subscriber == 7 && area == 3) || is_service(digits + area, subscriber);
