@@ -48,5 +48,6 @@ extern const struct command migrate_commands[];
 extern const struct command branch_commands[];
 extern const struct command gateway_commands[];
 extern const struct command target_commands[];
+extern const struct command import_commands[];
 
 #endif

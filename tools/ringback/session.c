@@ -4,6 +4,7 @@
  */
 #include "tools/ringback/session.h"
 
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 
 #define OLDEST_SERVER 150000
 #define LIST_CAP 65536
+#define WATCH_MS 200
 
 extern const char rb_sql_tool_session[];
 extern const char rb_sql_tool_branches[];
@@ -80,9 +82,36 @@ void session_say_error(struct session *session, const PGresult *result)
     say("%s%s%s%s", ours ? "" : "the database says: ", text, hint ? "; " : "", hint ? hint : "");
 }
 
+void session_watch(struct session *session, void (*fn)(void *ctx), void *ctx)
+{
+    session->watch = fn;
+    session->watch_ctx = ctx;
+}
+
+/* As PQexecParams, but looks up now and then. */
+static PGresult *run_watched(struct session *session, const char *sql, int n, const char *const *values)
+{
+    if (!PQsendQueryParams(session->conn, sql, n, NULL, values, NULL, NULL, 0))
+        return NULL;
+    while (PQisBusy(session->conn)) {
+        struct pollfd input = {.fd = PQsocket(session->conn), .events = POLLIN};
+        if (poll(&input, 1, WATCH_MS) == 0)
+            session->watch(session->watch_ctx);
+        else if (!PQconsumeInput(session->conn))
+            break;
+    }
+    PGresult *result = PQgetResult(session->conn);
+    if (PQresultStatus(result) != PGRES_COPY_IN) {
+        for (PGresult *more; (more = PQgetResult(session->conn));)
+            PQclear(more);
+    }
+    return result;
+}
+
 PGresult *session_query(struct session *session, const char *sql, int n, const char *const *values)
 {
-    PGresult *result = PQexecParams(session->conn, sql, n, NULL, values, NULL, NULL, 0);
+    PGresult *result = session->watch ? run_watched(session, sql, n, values)
+                                      : PQexecParams(session->conn, sql, n, NULL, values, NULL, NULL, 0);
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_COPY_IN)
         return result;

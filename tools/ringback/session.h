@@ -20,6 +20,8 @@ struct session {
     char *branch_id; /* as text, the way statements take it */
     char *branch_code;
     char *area_code; /* NULL: none set */
+    void (*watch)(void *ctx);
+    void *watch_ctx;
 };
 
 /* Connects, and nothing more: for migrate, which makes the roles. */
@@ -36,6 +38,8 @@ void session_close(struct session *session);
 /* Runs one statement with n texts as parameters (NULL is null). NULL: it failed. The caller clears it. */
 PGresult *session_query(struct session *session, const char *sql, int n,
                         const char *const *values) RB_MUST_CHECK;
+/* From now on fn is called about five times a second while session_query waits; NULL: no more. */
+void session_watch(struct session *session, void (*fn)(void *ctx), void *ctx);
 /* Runs a script of statements without parameters. */
 enum rb_err session_script(struct session *session, const char *sql) RB_MUST_CHECK;
 /* Says why the last statement failed. */

@@ -1,0 +1,1 @@
+SELECT added, changed, removed, unchanged FROM import_caps($1, $2, $3, $4)

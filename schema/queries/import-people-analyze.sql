@@ -1,0 +1,1 @@
+ANALYZE people, person_phones, areas

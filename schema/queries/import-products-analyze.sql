@@ -1,0 +1,1 @@
+ANALYZE products, product_substitutes

@@ -1,0 +1,1 @@
+ANALYZE retailers, retailer_phones, areas, routes
