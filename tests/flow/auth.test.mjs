@@ -25,14 +25,19 @@ describe('a gateway is let in', () => {
   for (const way of ['bearer', 'basic', 'webhook'])
     it(`by ${way}`, async () => {
       for (const gateway of [pbx, other])
-        for (const message of [anOrder(), binary(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] })), batched([])]) {
+        for (const message of [
+          anOrder(),
+          binary(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] })),
+          batched([]),
+        ]) {
           const answer = await w.post(message, { auth: way, gateway });
           assert.equal(answer.status, 200, answer.text);
         }
     });
 
   it('whatever the case of the scheme', async () => {
-    for (const scheme of ['bearer', 'BEARER']) assert.equal((await show({ authorization: `${scheme} ${pbx.key}` })).status, 200);
+    for (const scheme of ['bearer', 'BEARER'])
+      assert.equal((await show({ authorization: `${scheme} ${pbx.key}` })).status, 200);
     assert.equal((await show({ authorization: `basic ${base64(`pbx:${pbx.key}`)}` })).status, 200);
   });
 
@@ -82,22 +87,42 @@ describe('a stranger is 401', () => {
   it('with nothing', () => refused({}));
   it('before his body is looked at', async () => {
     await refused({}, { headers: { 'content-type': 'application/cloudevents+json' }, body: '{' });
-    await refused({ authorization: `Bearer ${wrongKey}` }, { headers: { 'content-type': 'application/cloudevents+json' }, body: '{' });
+    await refused(
+      { authorization: `Bearer ${wrongKey}` },
+      { headers: { 'content-type': 'application/cloudevents+json' }, body: '{' },
+    );
   });
 
   it('with a wrong bearer', async () => {
-    for (const key of [wrongKey, pbx.key.slice('whsec_'.length), pbx.key.slice(0, -1), `${pbx.key}x`, pbx.key.toUpperCase(), '', '   '])
+    for (const key of [
+      wrongKey,
+      pbx.key.slice('whsec_'.length),
+      pbx.key.slice(0, -1),
+      `${pbx.key}x`,
+      pbx.key.toUpperCase(),
+      '',
+      '   ',
+    ])
       await refused({ authorization: `Bearer ${key}` });
   });
 
   it('with a wrong name or key in Basic', async () => {
-    for (const pair of [`pbx:${wrongKey}`, `nobody:${pbx.key}`, `other:${pbx.key}`, `:${pbx.key}`, 'pbx:', 'pbx', pbx.key])
+    for (const pair of [
+      `pbx:${wrongKey}`,
+      `nobody:${pbx.key}`,
+      `other:${pbx.key}`,
+      `:${pbx.key}`,
+      'pbx:',
+      'pbx',
+      pbx.key,
+    ])
       await refused({ authorization: `Basic ${base64(pair)}` });
     for (const text of ['', '!!!', `pbx:${pbx.key}`]) await refused({ authorization: `Basic ${text}` });
   });
 
   it('with another scheme', async () => {
-    for (const text of [`Digest ${pbx.key}`, pbx.key, `Bearer${pbx.key}`, 'Negotiate abc']) await refused({ authorization: text });
+    for (const text of [`Digest ${pbx.key}`, pbx.key, `Bearer${pbx.key}`, 'Negotiate abc'])
+      await refused({ authorization: text });
   });
 
   it('with a signature of another key, body, id or time', async () => {
@@ -124,9 +149,17 @@ describe('a stranger is 401', () => {
       await refused(rest, message);
       await refused({ ...whole, [name]: '' }, message);
     }
-    for (const signature of ['v1', 'v1,', 'v1,!', 'v2,x', whole['webhook-signature'].replace('v1,', 'v2,'), whole['webhook-signature'].slice(3)])
+    for (const signature of [
+      'v1',
+      'v1,',
+      'v1,!',
+      'v2,x',
+      whole['webhook-signature'].replace('v1,', 'v2,'),
+      whole['webhook-signature'].slice(3),
+    ])
       await refused({ ...whole, 'webhook-signature': signature }, message);
-    for (const at of ['now', '1e9', '-1', '99999999999999999999']) await refused({ ...whole, 'webhook-timestamp': at }, message);
+    for (const at of ['now', '1e9', '-1', '99999999999999999999'])
+      await refused({ ...whole, 'webhook-timestamp': at }, message);
   });
 
   it('when one of several credentials does not hold', async () => {

@@ -80,7 +80,10 @@ describe('bodies of 10 MB, a hundred at once', () => {
       });
       small(growth);
       swift(seen);
-      assert.ok(answers.every((statuses) => statuses.length === 0 || statuses.join() === '413'), JSON.stringify(answers));
+      assert.ok(
+        answers.every((statuses) => statuses.length === 0 || statuses.join() === '413'),
+        JSON.stringify(answers),
+      );
       assert.ok(answers.filter((statuses) => statuses.length).length > 50, 'most of them are told why');
     });
 
@@ -94,10 +97,15 @@ describe('bodies of 10 MB, a hundred at once', () => {
     const growth = await growthDuring(async () => {
       const answers = await Promise.all(
         Array.from({ length: 60 }, (_, i) =>
-          w.post({ headers: { 'content-type': 'application/cloudevents-batch+json' }, body: dear[i % dear.length] }).catch(() => ({ status: 0 })),
+          w
+            .post({ headers: { 'content-type': 'application/cloudevents-batch+json' }, body: dear[i % dear.length] })
+            .catch(() => ({ status: 0 })),
         ),
       );
-      assert.ok(answers.every(({ status }) => [0, 200, 400, 413, 503].includes(status)), answers.map(({ status }) => status).join());
+      assert.ok(
+        answers.every(({ status }) => [0, 200, 400, 413, 503].includes(status)),
+        answers.map(({ status }) => status).join(),
+      );
     });
     small(growth);
   });
@@ -158,7 +166,10 @@ describe('readers that never read', () => {
       swift(seen);
     });
     small(growth);
-    await eventually(async () => (await w.metric('ringback_http_connections')) < 90, { timeout: 25_000, what: 'the connections of those who do not read are closed' });
+    await eventually(async () => (await w.metric('ringback_http_connections')) < 90, {
+      timeout: 25_000,
+      what: 'the connections of those who do not read are closed',
+    });
     for (const wire of wires) wire.close();
   });
 });
@@ -166,7 +177,11 @@ describe('readers that never read', () => {
 describe('half of a conversation', () => {
   it('is answered when the client has said all it will say', async () => {
     const { body } = anOrder();
-    const wire = await exchange(w.daemon.gateway, `${head(type, `Content-Length: ${Buffer.byteLength(body)}`)}${body}`, { end: true, within: 5000 });
+    const wire = await exchange(
+      w.daemon.gateway,
+      `${head(type, `Content-Length: ${Buffer.byteLength(body)}`)}${body}`,
+      { end: true, within: 5000 },
+    );
     assert.deepEqual(wire.statuses, [200]);
   });
 
@@ -188,9 +203,15 @@ describe('half of a conversation', () => {
       return `${head(type, `Content-Length: ${Buffer.byteLength(body)}`, ...last)}${body}`;
     });
     const wire = await exchange(w.daemon.gateway, requests.join(''));
-    assert.deepEqual(wire.statuses, events.map(() => 200));
+    assert.deepEqual(
+      wire.statuses,
+      events.map(() => 200),
+    );
     const ids = [...wire.text.matchAll(/"event": ?"([^"]+)"/g)].map(([, id]) => id);
-    assert.deepEqual(ids, events.map((event) => event.id));
+    assert.deepEqual(
+      ids,
+      events.map((event) => event.id),
+    );
   });
 
   it('is answered in HTTP/1.0 and then closed', async () => {
@@ -204,13 +225,20 @@ describe('half of a conversation', () => {
   it('is invited on by 100 when it asks, and refused early when it is too much', async () => {
     const { body } = anOrder();
     const wire = await Wire.open(w.daemon.gateway);
-    await wire.write(head(type, `Content-Length: ${Buffer.byteLength(body)}`, 'Expect: 100-continue', 'Connection: close'));
+    await wire.write(
+      head(type, `Content-Length: ${Buffer.byteLength(body)}`, 'Expect: 100-continue', 'Connection: close'),
+    );
     await eventually(() => wire.statuses[0] === 100);
     await wire.write(body);
     await wire.closed;
     assert.deepEqual(wire.statuses, [100, 200]);
-    const big = await exchange(w.daemon.gateway, head(type, `Content-Length: ${mib}`, 'Expect: 100-continue'), { within: 3000 });
-    assert.deepEqual(big.statuses.filter((status) => status !== 413), []);
+    const big = await exchange(w.daemon.gateway, head(type, `Content-Length: ${mib}`, 'Expect: 100-continue'), {
+      within: 3000,
+    });
+    assert.deepEqual(
+      big.statuses.filter((status) => status !== 413),
+      [],
+    );
     assert.ok(big.statuses.length === 1 || big.ended);
   });
 });
@@ -222,7 +250,11 @@ describe('too many connections', () => {
     const keep = await Promise.all(Array.from({ length: 7 }, () => Wire.open(w.daemon.gateway)));
     for (const wire of keep) await wire.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');
     await eventually(() => keep.every((wire) => wire.statuses.join() === '200'));
-    const extra = await Promise.all(Array.from({ length: 20 }, () => exchange(w.daemon.gateway, 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', { within: 3000 })));
+    const extra = await Promise.all(
+      Array.from({ length: 20 }, () =>
+        exchange(w.daemon.gateway, 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n', { within: 3000 }),
+      ),
+    );
     assert.ok(extra.every((wire) => wire.ended));
     assert.ok(extra.some((wire) => !wire.statuses.includes(200)));
     for (const wire of keep) await wire.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n');

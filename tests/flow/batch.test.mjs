@@ -12,7 +12,9 @@ const send = async (items) => (await w.post(batched(items))).json;
 
 // What an item came to: the code of its problem, or the noun that was accepted.
 const came = (item) =>
-  item.problem ? problemCode(item.problem, item.status) : Object.keys(item).find((key) => ['order', 'complaint', 'call'].includes(key));
+  item.problem
+    ? problemCode(item.problem, item.status)
+    : Object.keys(item).find((key) => ['order', 'complaint', 'call'].includes(key));
 
 describe('a batch', () => {
   it('that is empty has an empty answer', async () => {
@@ -41,7 +43,11 @@ describe('a batch', () => {
     assert.equal(got.length, items.length);
     for (const [i, [sent, status, what, again = false]] of items.entries()) {
       const item = got[i];
-      assert.deepEqual([item.source, item.event, item.status, item.replayed, came(item)], [sent.source, sent.id, status, again, what], JSON.stringify(item));
+      assert.deepEqual(
+        [item.source, item.event, item.status, item.replayed, came(item)],
+        [sent.source, sent.id, status, again, what],
+        JSON.stringify(item),
+      );
       assert.equal(item.outcome, status === 200 ? 'accepted' : undefined);
     }
     assert.equal(got[3].problem.errors[0].pointer, '/lines/0/product');
@@ -49,10 +55,23 @@ describe('a batch', () => {
 
   it('has null for what cannot be read of an item, and takes the others', async () => {
     const good = anOrder();
-    const items = [7, null, 'x', [], {}, { specversion: '1.0', type: 'ringback.order.placed' }, anOrder({ id: 5 }), anOrder({ source: '' }), anOrder({ specversion: '2.0' }), anOrder({ id: undefined }), good];
+    const items = [
+      7,
+      null,
+      'x',
+      [],
+      {},
+      { specversion: '1.0', type: 'ringback.order.placed' },
+      anOrder({ id: 5 }),
+      anOrder({ source: '' }),
+      anOrder({ specversion: '2.0' }),
+      anOrder({ id: undefined }),
+      good,
+    ];
     const got = await send(items);
     assert.equal(got.length, items.length);
-    for (const item of got.slice(0, 6)) assert.deepEqual([item.source, item.event, item.replayed], [null, null, false], JSON.stringify(item));
+    for (const item of got.slice(0, 6))
+      assert.deepEqual([item.source, item.event, item.replayed], [null, null, false], JSON.stringify(item));
     assert.deepEqual([got[6].source, got[6].event], ['/test/pbx', null]);
     assert.deepEqual([got[8].source, got[8].event], ['/test/pbx', items[8].id]);
     assert.deepEqual([got[9].source, got[9].event], ['/test/pbx', null]);
@@ -67,8 +86,15 @@ describe('a batch', () => {
     const good = anOrder();
     const text = JSON.stringify(good);
     const faults = [
-      `[${text},`, `[${text}`, `[${text},{"a":1,"a":2}]`, `[${text},{"id":"\\ud800"}]`, `[${text},{"id":"\\u0000"}]`,
-      `[${text},${'['.repeat(40)}${']'.repeat(40)}]`, `[${text},1e999]`, `[${text}]]`, `${text}`,
+      `[${text},`,
+      `[${text}`,
+      `[${text},{"a":1,"a":2}]`,
+      `[${text},{"id":"\\ud800"}]`,
+      `[${text},{"id":"\\u0000"}]`,
+      `[${text},${'['.repeat(40)}${']'.repeat(40)}]`,
+      `[${text},1e999]`,
+      `[${text}]]`,
+      `${text}`,
     ];
     for (const body of faults) {
       const answer = await w.post({ headers: { 'content-type': 'application/cloudevents-batch+json' }, body });
@@ -82,11 +108,19 @@ describe('a batch', () => {
     await w.db.rows(`CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN IF NEW.text = '毒' THEN RAISE EXCEPTION 'poison'; END IF; RETURN NEW; END $$`);
     await w.db.rows('CREATE TRIGGER poison BEFORE INSERT ON complaints FOR EACH ROW EXECUTE FUNCTION poison()');
-    const items = Array.from({ length: 101 }, (_, i) => complaint({ retailer: 'R1', text: i === 37 ? '毒' : `好 ${i}` }));
+    const items = Array.from({ length: 101 }, (_, i) =>
+      complaint({ retailer: 'R1', text: i === 37 ? '毒' : `好 ${i}` }),
+    );
     const got = await send(items);
-    assert.deepEqual(got.map((item) => item.event), items.map((item) => item.id));
+    assert.deepEqual(
+      got.map((item) => item.event),
+      items.map((item) => item.id),
+    );
     const bad = got.filter((item) => item.status !== 200);
-    assert.deepEqual(bad.map((item) => item.event), [items[37].id]);
+    assert.deepEqual(
+      bad.map((item) => item.event),
+      [items[37].id],
+    );
     assert.ok(bad[0].status >= 422 && bad[0].problem, JSON.stringify(bad[0]));
     await w.db.rows('DROP TRIGGER poison ON complaints');
     assert.equal(await count(w.db, 'complaints', "text LIKE '好 %'"), 100);
@@ -97,7 +131,9 @@ describe('a batch', () => {
 
   it('of which single events come at the same time share their fate with nobody', async () => {
     await w.db.rows('CREATE TRIGGER poison BEFORE INSERT ON complaints FOR EACH ROW EXECUTE FUNCTION poison()');
-    const messages = Array.from({ length: 100 }, (_, i) => structured(complaint({ retailer: 'R2', text: i % 33 === 7 ? '毒' : `单 ${i}` })));
+    const messages = Array.from({ length: 100 }, (_, i) =>
+      structured(complaint({ retailer: 'R2', text: i % 33 === 7 ? '毒' : `单 ${i}` })),
+    );
     const answers = await Promise.all(messages.map((message) => w.post(message)));
     assert.equal(answers.filter((answer) => answer.status === 200).length, 97);
     assert.equal(await count(w.db, 'complaints', "text LIKE '单 %'"), 97);

@@ -57,20 +57,38 @@ describe('a call', () => {
       }
       const row = await callRow(w.db, id);
       assert.equal(row.state, 3);
-      ends.add(JSON.stringify([row.seconds, row.cause, row.recording, row.direction, ...['answered_at', 'ended_at'].map((key) => Date.parse(row[key]) - Date.parse(row.ringing_at))]));
+      ends.add(
+        JSON.stringify([
+          row.seconds,
+          row.cause,
+          row.recording,
+          row.direction,
+          ...['answered_at', 'ended_at'].map((key) => Date.parse(row[key]) - Date.parse(row.ringing_at)),
+        ]),
+      );
     }
-    assert.deepEqual([...ends], [JSON.stringify([42, 'normal', 'rec-1.wav', 'inbound', 5000, 47000])], 'the same record in the end');
+    assert.deepEqual(
+      [...ends],
+      [JSON.stringify([42, 'normal', 'rec-1.wav', 'inbound', 5000, 47000])],
+      'the same record in the end',
+    );
   });
 
   it('is one record when its events come under new ids', async () => {
-    for (let n = 0; n < 3; n++) for (const one of Object.values(life('retold'))) assert.equal((await w.post(structured(one))).status, 200);
+    for (let n = 0; n < 3; n++)
+      for (const one of Object.values(life('retold'))) assert.equal((await w.post(structured(one))).status, 200);
     assert.equal(await count(w.db, 'calls', "call = 'retold'"), 1);
   });
 
   it('is one record when all its events come at once', async () => {
-    const messages = Array.from({ length: 20 }, () => Object.values(life('crowded'))).flat().map((one) => structured(one));
+    const messages = Array.from({ length: 20 }, () => Object.values(life('crowded')))
+      .flat()
+      .map((one) => structured(one));
     const answers = await Promise.all(messages.map((message) => w.post(message)));
-    assert.ok(answers.every((answer) => answer.status === 200), answers.find((answer) => answer.status !== 200)?.text);
+    assert.ok(
+      answers.every((answer) => answer.status === 200),
+      answers.find((answer) => answer.status !== 200)?.text,
+    );
     assert.equal((await callRow(w.db, 'crowded')).state, 3);
     assert.equal(await count(w.db, 'calls', "call = 'crowded'"), 1);
   });
@@ -78,30 +96,44 @@ describe('a call', () => {
   it('is one record within a batch, where later items see the earlier ones', async () => {
     const { ringing, answered, ended } = life('batched');
     const items = (await w.post(batched([ended, ringing, answered]))).json;
-    assert.deepEqual(items.map((item) => item.call.state), ['ended', 'ended', 'ended']);
+    assert.deepEqual(
+      items.map((item) => item.call.state),
+      ['ended', 'ended', 'ended'],
+    );
     const second = life('batched-2');
     const forward = (await w.post(batched([second.ringing, second.answered, second.ended]))).json;
-    assert.deepEqual(forward.map((item) => item.call.state), ['ringing', 'answered', 'ended']);
+    assert.deepEqual(
+      forward.map((item) => item.call.state),
+      ['ringing', 'answered', 'ended'],
+    );
   });
 
   it('knows the retailer by the far end of either direction', async () => {
-    const state = async (data) => (await w.post(structured(call('ringing', { call: crypto.randomUUID(), ...data })))).json.call.retailer;
+    const state = async (data) =>
+      (await w.post(structured(call('ringing', { call: crypto.randomUUID(), ...data })))).json.call.retailer;
     assert.equal(await state({ direction: 'inbound', from: '+8615400010002', to: '12313' }), 'R2');
     assert.equal(await state({ direction: 'outbound', from: '12313', to: '0154-0001-0002' }), null, 'no such number');
     assert.equal(await state({ direction: 'outbound', from: '12313', to: '15400010002' }), 'R2');
     assert.equal(await state({ direction: 'inbound', from: '15400010056', to: '12313' }), null, 'two share it');
     assert.equal(await state({ direction: 'inbound', from: 'anonymous', to: '12313' }), null);
-    assert.equal(await state({ direction: 'inbound', from: '12313', to: '15400010002' }), null, 'the near end does not count');
+    assert.equal(
+      await state({ direction: 'inbound', from: '12313', to: '15400010002' }),
+      null,
+      'the near end does not count',
+    );
   });
 
   it('may be named before it is heard of, and is tied then', async () => {
     const id = 'later-1';
-    const placed = await w.post(structured(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }], call: id })));
+    const placed = await w.post(
+      structured(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }], call: id })),
+    );
     const raised = await w.post(structured(complaint({ retailer: 'R1', text: '占线太久', call: id })));
     assert.deepEqual([placed.json.order.call, raised.json.complaint.call], [id, id]);
     await w.post(structured(life(id).ended));
     const tied = await w.db.value(
-      'SELECT count(*) FROM calls c JOIN orders o USING (branch_id, call) JOIN complaints p USING (branch_id, call) WHERE call = $1', [id],
+      'SELECT count(*) FROM calls c JOIN orders o USING (branch_id, call) JOIN complaints p USING (branch_id, call) WHERE call = $1',
+      [id],
     );
     assert.equal(tied, 1);
   });

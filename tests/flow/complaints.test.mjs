@@ -29,19 +29,25 @@ describe('a complaint', () => {
     const row = await followUp(w.db, got.follow_up);
     assert.deepEqual([row.state, row.owner, row.retailer, row.proof], ['open', 'AM1', 'R1', null]);
     const { kind, text, category, severity } = await stored(got.reference);
-    assert.deepEqual({ kind, text, category, severity }, { kind: 'complaint', text: '到货少一条', category: 'delivery', severity: 2 });
+    assert.deepEqual(
+      { kind, text, category, severity },
+      { kind: 'complaint', text: '到货少一条', category: 'delivery', severity: 2 },
+    );
   });
 
   it('has the ladder of the policy, and its notification in the same transaction', async () => {
     const got = await raised({ retailer: 'R1' });
     const ladder = await steps(w.db, got.follow_up);
-    assert.deepEqual(ladder.map((step) => [step.action, step.whom, step.hours]), [
-      ['reminded', 'owner', 12],
-      ['reminded', 'owner', 18],
-      ['overdue', 'owner', 24],
-      ['escalated', 'market_manager', 25],
-      ['escalated', 'duty_supervisor', 26],
-    ]);
+    assert.deepEqual(
+      ladder.map((step) => [step.action, step.whom, step.hours]),
+      [
+        ['reminded', 'owner', 12],
+        ['reminded', 'owner', 18],
+        ['overdue', 'owner', 24],
+        ['escalated', 'market_manager', 25],
+        ['escalated', 'duty_supervisor', 26],
+      ],
+    );
     const [note, ...more] = await notifications(w.db, got.follow_up);
     assert.equal(more.length, 0);
     assert.deepEqual([note.type, note.addressee], ['assigned', 'AM1']);
@@ -61,7 +67,13 @@ describe('a complaint', () => {
   });
 
   it('may have 1 to 4,000 characters, whatever their bytes', async () => {
-    for (const text of ['x', '慢'.repeat(4000), '😀'.repeat(4000), `é${'e\u0301'.repeat(1999)}`, '"\\\n\t</script>\u2028']) {
+    for (const text of [
+      'x',
+      '慢'.repeat(4000),
+      '😀'.repeat(4000),
+      `é${'e\u0301'.repeat(1999)}`,
+      '"\\\n\t</script>\u2028',
+    ]) {
       const got = await raised({ retailer: 'R1', text });
       assert.equal((await stored(got.reference)).text, text);
     }
@@ -73,14 +85,20 @@ describe('a complaint', () => {
 
   it('may name its order, by a reference that holds', async () => {
     const lines = [{ product: 'A1', cartons: 1 }];
-    const placed = await w.post(structured({ ...complaint({}), type: 'ringback.order.placed', data: { retailer: 'R1', lines } }));
+    const placed = await w.post(
+      structured({ ...complaint({}), type: 'ringback.order.placed', data: { retailer: 'R1', lines } }),
+    );
     const { reference } = placed.json.order;
     const got = await raised({ retailer: 'R1', order: reference });
     assert.equal(String((await stored(got.reference)).order_reference), reference);
     const wrong = reference.slice(0, 9) + ((Number(reference[9]) + 1) % 10);
     for (const order of [wrong, reference.slice(0, 9), `0${reference.slice(1)}`, `${reference} `, 'x', '']) {
       const answer = await raise({ retailer: 'R1', order });
-      assert.deepEqual([answer.status, answer.code, answer.errors[0]?.pointer], [422, 'bad-reference', '/order'], `${order}: ${answer.text}`);
+      assert.deepEqual(
+        [answer.status, answer.code, answer.errors[0]?.pointer],
+        [422, 'bad-reference', '/order'],
+        `${order}: ${answer.text}`,
+      );
     }
   });
 
@@ -94,7 +112,13 @@ describe('a complaint', () => {
     const references = [];
     for (let i = 0; i < 3; i++) {
       references.push((await raised({ retailer: 'R1' })).reference);
-      const order = await w.post(structured({ ...complaint({}), type: 'ringback.order.placed', data: { retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] } }));
+      const order = await w.post(
+        structured({
+          ...complaint({}),
+          type: 'ringback.order.placed',
+          data: { retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] },
+        }),
+      );
       references.push(order.json.order.reference);
     }
     assert.equal(new Set(references).size, 6);
@@ -174,14 +198,24 @@ describe('the deadline', () => {
        INSERT INTO policy_steps (branch_id, policy_id, step, action, share, whom) SELECT branch_id, policy_id, 'overdue', 'overdue', 1, 'owner' FROM p`,
     );
     const time = at(-60_000);
-    assert.equal(Date.parse((await raised({ retailer: 'R1' }, { time })).due_at), Date.parse(time) + 4 * hour, 'a key retailer');
-    assert.equal(Date.parse((await raised({ retailer: 'R2' }, { time })).due_at), Date.parse(time) + 24 * hour, 'an ordinary one');
+    assert.equal(
+      Date.parse((await raised({ retailer: 'R1' }, { time })).due_at),
+      Date.parse(time) + 4 * hour,
+      'a key retailer',
+    );
+    assert.equal(
+      Date.parse((await raised({ retailer: 'R2' }, { time })).due_at),
+      Date.parse(time) + 24 * hour,
+      'an ordinary one',
+    );
   });
 });
 
 describe('a hundred complaints at once', () => {
   it('each have a follow-up of their own', async () => {
-    const answer = await w.post(batched(Array.from({ length: 100 }, (_, i) => complaint({ retailer: `R${(i % 9) + 1}`, text: `第 ${i} 件` }))));
+    const answer = await w.post(
+      batched(Array.from({ length: 100 }, (_, i) => complaint({ retailer: `R${(i % 9) + 1}`, text: `第 ${i} 件` }))),
+    );
     const got = answer.json.map((item) => item.complaint);
     assert.equal(new Set(got.map((one) => one.reference)).size, 100);
     assert.equal(new Set(got.map((one) => one.follow_up)).size, 100);

@@ -52,14 +52,24 @@ describe('the same event again', () => {
       '{"lines": [ {"cartons":30e-1 , "product":"A1"} ],\r\n\t"note":"周三","retailer":"R\\u0031"}',
     ];
     for (const text of spellings) await replayed(await w.post(body(text, sent)), first);
-    for (const over of [{ time: '2027-02-03T04:05:06+08:00' }, { time: undefined }, { subject: 'x', traceparent: 'y' }, { dataschema: 'urn:x' }])
+    for (const over of [
+      { time: '2027-02-03T04:05:06+08:00' },
+      { time: undefined },
+      { subject: 'x', traceparent: 'y' },
+      { dataschema: 'urn:x' },
+    ])
       for (const mode of [binary, structured]) await replayed(await w.post(mode({ ...sent, ...over })), first);
   });
 
   it('is another event under another source or id', async () => {
     const sent = anOrder();
     const first = await w.post(structured(sent));
-    for (const over of [{ source: '/test/another' }, { id: `${sent.id}x` }, { id: sent.id.toUpperCase() }, { source: `${sent.source}/` }]) {
+    for (const over of [
+      { source: '/test/another' },
+      { id: `${sent.id}x` },
+      { id: sent.id.toUpperCase() },
+      { source: `${sent.source}/` },
+    ]) {
       const answer = await w.post(structured({ ...sent, ...over }));
       assert.notEqual(answer.json.order.reference, first.json.order.reference);
     }
@@ -80,14 +90,18 @@ describe('another content under the same id', () => {
       { ...data, lines: [{ product: 'A1', cartons: 3, x: 1 }] },
       { ...data, lines: [...data.lines, { product: 'A2', cartons: 1 }] },
     ];
-    for (const other of others) for (const mode of [binary, structured]) await conflict(await w.post(mode({ ...sent, data: other })));
+    for (const other of others)
+      for (const mode of [binary, structured]) await conflict(await w.post(mode({ ...sent, data: other })));
     await conflict(await w.post(structured(complaint({ retailer: 'R1', text: 'x' }, { id: sent.id }))));
     await replayed(await w.post(structured(sent)), first);
     assert.ok((await count(w.db, 'audit_log', "action ~ 'conflict'")) >= others.length * 2);
   });
 
   it('differs by the order of lines, of which content is made', async () => {
-    const lines = [{ product: 'A1', cartons: 1 }, { product: 'A3', cartons: 1 }];
+    const lines = [
+      { product: 'A1', cartons: 1 },
+      { product: 'A3', cartons: 1 },
+    ];
     const sent = order({ retailer: 'R1', lines });
     await w.post(structured(sent));
     await conflict(await w.post(structured({ ...sent, data: { ...sent.data, lines: lines.toReversed() } })));
@@ -106,7 +120,9 @@ describe('another content under the same id', () => {
     assert.deepEqual([invalid.status, invalid.code], [422, 'invalid-data']);
     assert.equal((await w.post(structured(event('com.example.other', {}, { id: sent.id })))).code, 'unknown-type');
     await conflict(await w.post(structured({ ...sent, data: { ...sent.data, retailer: 'nobody' } })));
-    await conflict(await w.post(structured({ ...sent, data: { ...sent.data, lines: [{ product: 'nothing', cartons: 1 }] } })));
+    await conflict(
+      await w.post(structured({ ...sent, data: { ...sent.data, lines: [{ product: 'nothing', cartons: 1 }] } })),
+    );
   });
 });
 
@@ -116,7 +132,16 @@ describe('twins', () => {
     const other = { ...sent, data: { ...sent.data, note: '另一个' } };
     const answer = await w.post(batched([sent, sent, other, anOrder(), sent]));
     const items = answer.json;
-    assert.deepEqual(items.map((item) => [item.status, item.replayed]), [[200, false], [200, true], [409, false], [200, false], [200, true]]);
+    assert.deepEqual(
+      items.map((item) => [item.status, item.replayed]),
+      [
+        [200, false],
+        [200, true],
+        [409, false],
+        [200, false],
+        [200, true],
+      ],
+    );
     assert.equal(items[1].order.reference, items[0].order.reference);
     assert.equal(items[2].problem.type, '/problems/event-conflict');
     assert.equal((await eventRows(w.db, sent)).length, 1);
@@ -126,7 +151,9 @@ describe('twins', () => {
     const sent = anOrder();
     const messages = Array.from({ length: 30 }, (_, i) => Object.values(modes)[i % 3](sent));
     const answers = await Promise.all(messages.map((message) => w.post(message)));
-    const references = new Set(answers.map((answer) => (Array.isArray(answer.json) ? answer.json[0] : answer.json).order.reference));
+    const references = new Set(
+      answers.map((answer) => (Array.isArray(answer.json) ? answer.json[0] : answer.json).order.reference),
+    );
     assert.equal(references.size, 1);
   });
 

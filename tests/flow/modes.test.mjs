@@ -8,7 +8,10 @@ import { batched, binary, complaint, event, modes, order, percentEncode, structu
 const w = await world();
 const anOrder = (over) => order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 3 }] }, over);
 const one = (answer) => (Array.isArray(answer.json) ? answer.json[0] : answer.json);
-const raw = (body, contentType = 'application/cloudevents+json') => ({ headers: { 'content-type': contentType }, body });
+const raw = (body, contentType = 'application/cloudevents+json') => ({
+  headers: { 'content-type': contentType },
+  body,
+});
 
 describe('an event is taken', () => {
   for (const [name, mode] of Object.entries(modes)) {
@@ -43,9 +46,15 @@ describe('an event is taken', () => {
   });
 
   it('whatever the case of header names and media types, with charset utf-8', async () => {
-    for (const type of ['application/json; charset=utf-8', 'Application/JSON;charset=UTF-8', 'application/json; charset="utf-8"']) {
+    for (const type of [
+      'application/json; charset=utf-8',
+      'Application/JSON;charset=UTF-8',
+      'application/json; charset="utf-8"',
+    ]) {
       const message = binary(anOrder());
-      const headers = Object.fromEntries(Object.entries(message.headers).map(([name, value]) => [name.toUpperCase(), value]));
+      const headers = Object.fromEntries(
+        Object.entries(message.headers).map(([name, value]) => [name.toUpperCase(), value]),
+      );
       delete headers['CONTENT-TYPE'];
       const answer = await w.post({ headers: { ...headers, 'Content-Type': type }, body: message.body });
       assert.equal(answer.status, 200, `${type}: ${answer.text}`);
@@ -152,7 +161,25 @@ describe('the event is 400', () => {
   });
 
   it('with a body that is no JSON', async () => {
-    const texts = ['', ' ', '{', '{"a":1', '{"a":1,}', "{'a':1}", 'nul', '{"a":01}', '{"a":+1}', '{"a":.5}', '{"a":NaN}', '[1 2]', '{} {}', '{"a":"\t"}', '{"a":"\\x"}', '{"a" 1}', '\u00a0{}'];
+    const texts = [
+      '',
+      ' ',
+      '{',
+      '{"a":1',
+      '{"a":1,}',
+      "{'a':1}",
+      'nul',
+      '{"a":01}',
+      '{"a":+1}',
+      '{"a":.5}',
+      '{"a":NaN}',
+      '[1 2]',
+      '{} {}',
+      '{"a":"\t"}',
+      '{"a":"\\x"}',
+      '{"a" 1}',
+      '\u00a0{}',
+    ];
     for (const text of texts) {
       await refused(raw(text));
       await refused(raw(text, 'application/cloudevents-batch+json'));
@@ -167,7 +194,11 @@ describe('the event is 400', () => {
   });
 
   it('with a key twice, however it is spelled', async () => {
-    for (const twin of ['"retailer":"R1","retailer":"R1"', '"retailer":"R1","\\u0072etailer":"R2"', '"x":{"a":1,"a":1}'])
+    for (const twin of [
+      '"retailer":"R1","retailer":"R1"',
+      '"retailer":"R1","\\u0072etailer":"R2"',
+      '"x":{"a":1,"a":1}',
+    ])
       await refused({ headers: binary(anOrder()).headers, body: `{${twin},"lines":[{"product":"A1","cartons":1}]}` });
     await refused(raw(structured(anOrder()).body.replace('{', '{"id":"other",')));
   });
@@ -179,8 +210,19 @@ describe('the event is 400', () => {
 
   it('with NUL, lone surrogates or invalid UTF-8', async () => {
     const around = (inside) => Buffer.concat([Buffer.from('{"retailer":"R1","note":"'), inside, Buffer.from('"}')]);
-    const bad = ['\\u0000', '\\ud800', '\\udc00', '\\ud800x', '\\ud800\\ud800', '\\udc00\\ud800'].map((text) => Buffer.from(text));
-    const bytes = [[0x00], [0x80], [0xff], [0xc0, 0xaf], [0xe5, 0x8c], [0xed, 0xa0, 0x80], [0xf4, 0x90, 0x80, 0x80], [0xf0, 0x82, 0x82, 0xac]];
+    const bad = ['\\u0000', '\\ud800', '\\udc00', '\\ud800x', '\\ud800\\ud800', '\\udc00\\ud800'].map((text) =>
+      Buffer.from(text),
+    );
+    const bytes = [
+      [0x00],
+      [0x80],
+      [0xff],
+      [0xc0, 0xaf],
+      [0xe5, 0x8c],
+      [0xed, 0xa0, 0x80],
+      [0xf4, 0x90, 0x80, 0x80],
+      [0xf0, 0x82, 0x82, 0xac],
+    ];
     for (const inside of [...bad, ...bytes.map((list) => Buffer.from(list))])
       await refused({ headers: binary(anOrder()).headers, body: around(inside) });
   });
@@ -234,7 +276,12 @@ describe('the data are 422', () => {
     ['an ended call without seconds', 'ended', ring, '/seconds'],
     ['an ended call that took less than nothing', 'ended', { ...ring, seconds: -1 }, '/seconds'],
   ];
-  const type = { order: 'ringback.order.placed', complaint: 'ringback.complaint.raised', ringing: 'ringback.call.ringing', ended: 'ringback.call.ended' };
+  const type = {
+    order: 'ringback.order.placed',
+    complaint: 'ringback.complaint.raised',
+    ringing: 'ringback.call.ringing',
+    ended: 'ringback.call.ended',
+  };
 
   for (const [name, kind, data, pointer] of cases)
     it(`because of ${name}`, async () => {
@@ -242,7 +289,11 @@ describe('the data are 422', () => {
         const answer = await w.post(mode(event(type[kind], data)));
         assert.equal(answer.status, 422, answer.text);
         assert.equal(answer.code, 'invalid-data');
-        assert.deepEqual(answer.errors.map((error) => error.pointer), [pointer], answer.text);
+        assert.deepEqual(
+          answer.errors.map((error) => error.pointer),
+          [pointer],
+          answer.text,
+        );
       }
     });
 
@@ -263,7 +314,9 @@ describe('the data are 422', () => {
   });
 
   it('for every faulty line at once, in order', async () => {
-    const answer = await w.post(structured(order(lines({ product: 'A1', cartons: 0 }, line, { product: 'A2', cartons: 'x' }))));
+    const answer = await w.post(
+      structured(order(lines({ product: 'A1', cartons: 0 }, line, { product: 'A2', cartons: 'x' }))),
+    );
     const pointers = answer.errors.map((error) => error.pointer);
     assert.ok(pointers.includes('/lines/0/cartons') && pointers.every((one) => one.startsWith('/lines/')), answer.text);
   });
@@ -271,7 +324,10 @@ describe('the data are 422', () => {
   it('and the id may be sent again, corrected', async () => {
     const id = crypto.randomUUID();
     assert.equal((await w.post(structured(order({ retailer: 'R1', lines: [] }, { id })))).status, 422);
-    assert.equal((await w.post(structured(order({ retailer: 'nobody', lines: [line] }, { id })))).code, 'unknown-retailer');
+    assert.equal(
+      (await w.post(structured(order({ retailer: 'nobody', lines: [line] }, { id })))).code,
+      'unknown-retailer',
+    );
     const answer = await w.post(structured(order({ retailer: 'R1', lines: [line] }, { id })));
     assert.equal(answer.json.outcome, 'accepted', answer.text);
     assert.equal(answer.headers['ringback-replayed'], undefined);
@@ -279,7 +335,10 @@ describe('the data are 422', () => {
 });
 
 describe('the size', () => {
-  const padded = (message, size) => ({ ...message, body: message.body + ' '.repeat(size - Buffer.byteLength(message.body)) });
+  const padded = (message, size) => ({
+    ...message,
+    body: message.body + ' '.repeat(size - Buffer.byteLength(message.body)),
+  });
 
   it('of one event may be 65,536 bytes and no more', async () => {
     for (const mode of [binary, structured]) {
@@ -313,7 +372,15 @@ describe('the size', () => {
 
 describe('the way there', () => {
   it('is 404 for a path that is not', async () => {
-    for (const path of ['/', '/v1', '/v1/events/', '/v1/events/x', '/v2/events', '/api/v1/openapi.json', '/api/v1/session']) {
+    for (const path of [
+      '/',
+      '/v1',
+      '/v1/events/',
+      '/v1/events/x',
+      '/v2/events',
+      '/api/v1/openapi.json',
+      '/api/v1/session',
+    ]) {
       const answer = await w.post(structured(anOrder()));
       assert.equal(answer.status, 200);
       const lost = await w.client.request('POST', path, structured(anOrder()));

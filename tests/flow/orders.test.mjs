@@ -31,7 +31,9 @@ describe('an order', () => {
       ['A5', 1, 1, null, null, 0],
     ]);
     assert.deepEqual(got.warnings, []);
-    const stored = await w.db.row('SELECT reference::text, call, note FROM orders WHERE reference = $1', [got.reference]);
+    const stored = await w.db.row('SELECT reference::text, call, note FROM orders WHERE reference = $1', [
+      got.reference,
+    ]);
     assert.deepEqual(stored, { reference: got.reference, call: 'c-77', note: '请早送' });
   });
 
@@ -48,7 +50,10 @@ describe('an order', () => {
       const answer = await place({ retailer: 'R1', lines: lines.slice(0, 200) });
       return answer.status === 200 && answer;
     });
-    assert.deepEqual(full.json.order.lines.map((line) => line.product), codes.slice(0, 200));
+    assert.deepEqual(
+      full.json.order.lines.map((line) => line.product),
+      codes.slice(0, 200),
+    );
     const over = await place({ retailer: 'R1', lines });
     assert.deepEqual([over.code, over.errors[0].pointer], ['invalid-data', '/lines']);
   });
@@ -84,16 +89,36 @@ describe('a cap', () => {
 
   it('that a scarce product lacks means none is given', async () => {
     assert.deepEqual((await placed('R1', { X2: 3 })).lines.map(brief), [['X2', 3, 0, 'not-allocated', null, 0]]);
-    assert.deepEqual((await placed('R1', { X3: 3 })).lines.map(brief), [['X3', 3, 0, 'not-allocated', null, 0]], 'only the west has one');
+    assert.deepEqual(
+      (await placed('R1', { X3: 3 })).lines.map(brief),
+      [['X3', 3, 0, 'not-allocated', null, 0]],
+      'only the west has one',
+    );
     assert.deepEqual((await placed('R7', { X3: 3 })).lines.map(brief), [['X3', 3, 3, null, 6, 0]]);
-    assert.deepEqual((await placed('R3', { X1: 1 })).lines.map(brief), [['X1', 1, 0, 'not-allocated', null, 0]], 'none for tier 3');
+    assert.deepEqual(
+      (await placed('R3', { X1: 1 })).lines.map(brief),
+      [['X1', 1, 0, 'not-allocated', null, 0]],
+      'none for tier 3',
+    );
   });
 
   it('that is the most specific wins', async () => {
-    assert.deepEqual((await placed('R1', { X4: 10 })).lines.map(brief), [['X4', 10, 9, 'over-cap', 9, 0]], 'tier 4 and city');
+    assert.deepEqual(
+      (await placed('R1', { X4: 10 })).lines.map(brief),
+      [['X4', 10, 9, 'over-cap', 9, 0]],
+      'tier 4 and city',
+    );
     assert.deepEqual((await placed('R2', { X4: 10 })).lines.map(brief), [['X4', 10, 2, 'over-cap', 2, 0]], 'anybody');
-    assert.deepEqual((await placed('R1', { A4: 40 })).lines.map(brief), [['A4', 40, 30, 'over-cap', 30, 0]], 'tier 4 and key');
-    assert.deepEqual((await placed('R2', { A4: 40 })).lines.map(brief), [['A4', 40, 3, 'over-cap', 3, 0]], 'his own, though less');
+    assert.deepEqual(
+      (await placed('R1', { A4: 40 })).lines.map(brief),
+      [['A4', 40, 30, 'over-cap', 30, 0]],
+      'tier 4 and key',
+    );
+    assert.deepEqual(
+      (await placed('R2', { A4: 40 })).lines.map(brief),
+      [['A4', 40, 3, 'over-cap', 3, 0]],
+      'his own, though less',
+    );
     assert.deepEqual((await placed('R9', { A4: 40 })).lines.map(brief), [['A4', 40, 8, 'over-cap', 8, 0]], 'anybody');
   });
 
@@ -116,7 +141,7 @@ describe('a cap', () => {
 
   it('counts what a retailer was granted in an earlier cycle no more', async () => {
     await placed('R8', { A2: 10 });
-    await w.db.force("UPDATE order_cycles SET starts_on = starts_on - 7, ends_on = ends_on - 7");
+    await w.db.force('UPDATE order_cycles SET starts_on = starts_on - 7, ends_on = ends_on - 7');
     assert.deepEqual((await placed('R8', { A2: 4 })).lines.map(brief), [['A2', 4, 4, null, 10, 0]]);
   });
 });
@@ -124,7 +149,10 @@ describe('a cap', () => {
 describe('caps under crowds', () => {
   it('are exact: 64 clients, two contended products in both orders', async () => {
     const clients = Array.from({ length: 64 }, () => w.newClient({ sockets: 1 }));
-    const both = [{ product: 'X5', cartons: 3 }, { product: 'A2', cartons: 1 }];
+    const both = [
+      { product: 'X5', cartons: 3 },
+      { product: 'A2', cartons: 1 },
+    ];
     const answers = (
       await Promise.all(
         clients.map(async (client, i) => {
@@ -138,10 +166,20 @@ describe('caps under crowds', () => {
         }),
       )
     ).flat();
-    assert.ok(answers.every((answer) => answer.status === 200), answers.find((answer) => answer.status !== 200)?.text);
+    assert.ok(
+      answers.every((answer) => answer.status === 200),
+      answers.find((answer) => answer.status !== 200)?.text,
+    );
     for (const retailer of ['R7', 'R9'])
-      for (const [product, cap] of [['X5', 100], ['A2', 10]])
-        assert.deepEqual(await granted(w.db, retailer, product), { lines: cap, counter: cap }, `${retailer} ${product}`);
+      for (const [product, cap] of [
+        ['X5', 100],
+        ['A2', 10],
+      ])
+        assert.deepEqual(
+          await granted(w.db, retailer, product),
+          { lines: cap, counter: cap },
+          `${retailer} ${product}`,
+        );
     const lines = answers.flatMap((answer) => answer.json.order.lines);
     for (const line of lines) {
       assert.ok(line.used + line.granted <= line.cap, JSON.stringify(line));
@@ -154,11 +192,32 @@ describe('caps under crowds', () => {
 describe('who orders', () => {
   const lines = [{ product: 'A1', cartons: 1 }];
   const retailerOf = async (answer) =>
-    w.db.value('SELECT r.code FROM orders o JOIN retailers r USING (branch_id, retailer_id) WHERE o.reference = $1', [answer.json.order.reference]);
+    w.db.value('SELECT r.code FROM orders o JOIN retailers r USING (branch_id, retailer_id) WHERE o.reference = $1', [
+      answer.json.order.reference,
+    ]);
 
   it('is found by his number in any common spelling', async () => {
-    const mobile = ['15400010001', '+8615400010001', '008615400010001', '8615400010001', '154 0001 0001', '154-0001-0001', '+86 154-0001-0001', '１５４０００１０００１', 'tel:+86-154-0001-0001', 'sip:15400010001@pbx.test', ' 15400010001 '];
-    const fixed = ['04165550001', '0416-5550001', '(0416) 555 0001', '+86 416 5550001', '+864165550001', '0416－5550001'];
+    const mobile = [
+      '15400010001',
+      '+8615400010001',
+      '008615400010001',
+      '8615400010001',
+      '154 0001 0001',
+      '154-0001-0001',
+      '+86 154-0001-0001',
+      '１５４０００１０００１',
+      'tel:+86-154-0001-0001',
+      'sip:15400010001@pbx.test',
+      ' 15400010001 ',
+    ];
+    const fixed = [
+      '04165550001',
+      '0416-5550001',
+      '(0416) 555 0001',
+      '+86 416 5550001',
+      '+864165550001',
+      '0416－5550001',
+    ];
     for (const caller of [...mobile, ...fixed]) {
       const answer = await place({ caller, lines });
       assert.equal(answer.status, 200, `${caller}: ${answer.text}`);
@@ -174,7 +233,15 @@ describe('who orders', () => {
   });
 
   it('is unknown when nobody has the number, or it is withheld', async () => {
-    for (const data of [{ retailer: 'R404' }, { retailer: 'r1' }, { caller: '15499999999' }, { caller: '' }, { caller: 'anonymous' }, { caller: 'unknown' }, { retailer: 'R404', caller: '15400010001' }]) {
+    for (const data of [
+      { retailer: 'R404' },
+      { retailer: 'r1' },
+      { caller: '15499999999' },
+      { caller: '' },
+      { caller: 'anonymous' },
+      { caller: 'unknown' },
+      { retailer: 'R404', caller: '15400010001' },
+    ]) {
       const answer = await place({ ...data, lines });
       assert.deepEqual([answer.status, answer.code], [422, 'unknown-retailer'], JSON.stringify(data));
       const [pointer] = answer.errors.map((error) => error.pointer);
@@ -193,10 +260,21 @@ describe('who orders', () => {
 
 describe('a product nobody knows', () => {
   it('refuses the order, names every such line, and uses up nothing', async () => {
-    const lines = [{ product: 'A2', cartons: 2 }, { product: 'ghost', cartons: 1 }, { product: 'A1', cartons: 1 }, { product: 'a1', cartons: 1 }];
+    const lines = [
+      { product: 'A2', cartons: 2 },
+      { product: 'ghost', cartons: 1 },
+      { product: 'A1', cartons: 1 },
+      { product: 'a1', cartons: 1 },
+    ];
     const answer = await place({ retailer: 'R1', lines });
     assert.deepEqual([answer.status, answer.code], [422, 'unknown-product']);
-    assert.deepEqual(answer.errors.map((error) => [error.pointer, error.code]), [['/lines/1/product', 'unknown-product'], ['/lines/3/product', 'unknown-product']]);
+    assert.deepEqual(
+      answer.errors.map((error) => [error.pointer, error.code]),
+      [
+        ['/lines/1/product', 'unknown-product'],
+        ['/lines/3/product', 'unknown-product'],
+      ],
+    );
     assert.deepEqual(await granted(w.db, 'R1', 'A2'), { lines: 0, counter: 0 });
   });
 });

@@ -52,7 +52,11 @@ describe('metrics', () => {
     await w.addTarget('AM1', sink.url());
     await w.post(structured(order({ caller: phones[0], lines: [{ product: 'A1', cartons: 1 }], note: words[0] })));
     await w.post(structured(order({ caller: phones[2], lines: [{ product: 'A1', cartons: 1 }] })));
-    await w.post(structured(complaint({ retailer: 'R1', caller: phones[3], text: `${words[1]}\n2026-01-01 error gateway 伪造的一行` })));
+    await w.post(
+      structured(
+        complaint({ retailer: 'R1', caller: phones[3], text: `${words[1]}\n2026-01-01 error gateway 伪造的一行` }),
+      ),
+    );
     await w.post(structured(call('ringing', { call: 'sip:13812345678@host', from: phones[1] })));
     await w.post(batched([complaint({ caller: phones[0], text: words[1] }), { bad: true }]));
     await w.post(structured(order({})), { auth: 'none' });
@@ -98,14 +102,24 @@ describe('the log', () => {
   it('is one line an event: time, level, subject, words', async () => {
     const lines = (await readFile(w.daemon.logFile, 'utf8')).trim().split('\n');
     assert.ok(lines.length > 5);
-    for (const line of lines) assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) (error|warning|info|debug) [a-z-]+ \S/);
+    for (const line of lines)
+      assert.match(
+        line,
+        /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) (error|warning|info|debug) [a-z-]+ \S/,
+      );
     assert.ok(!lines.some((line) => line.includes('伪造的一行')));
   });
 
   it('holds no number, name, text or key, even at debug', async () => {
     await eventually(async () => (await readFile(w.daemon.logFile, 'utf8')).length > 0);
     const log = await readFile(w.daemon.logFile, 'utf8');
-    for (const secret of [...phones, ...phones.map((phone) => phone.slice(0, 7)), ...words, w.gateways.pbx.key, w.gateways.pbx.key.slice(6, 26)])
+    for (const secret of [
+      ...phones,
+      ...phones.map((phone) => phone.slice(0, 7)),
+      ...words,
+      w.gateways.pbx.key,
+      w.gateways.pbx.key.slice(6, 26),
+    ])
       assert.ok(!log.includes(secret), `${secret} in ${log.split('\n').find((line) => line.includes(secret))}`);
   });
 });

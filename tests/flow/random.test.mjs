@@ -17,7 +17,30 @@ function chance(n) {
   return ((t ^ (t >>> 14)) >>> 0) % n;
 }
 
-const snippets = ['"', '\\', '{', '}', '[', ']', ',', ':', '\0', '\\u0000', '\\ud83d', '\xff', '\xc3', '1e999', '-', 'null', 'true', '""', '\n', '{"', '%', ' '];
+const snippets = [
+  '"',
+  '\\',
+  '{',
+  '}',
+  '[',
+  ']',
+  ',',
+  ':',
+  '\0',
+  '\\u0000',
+  '\\ud83d',
+  '\xff',
+  '\xc3',
+  '1e999',
+  '-',
+  'null',
+  'true',
+  '""',
+  '\n',
+  '{"',
+  '%',
+  ' ',
+];
 
 function mutate(text) {
   let bytes = Buffer.from(text);
@@ -31,7 +54,15 @@ function mutate(text) {
 }
 
 const makers = [
-  () => order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 + chance(9) }, { product: 'X1', cartons: 2 }], note: '备注' }),
+  () =>
+    order({
+      retailer: 'R1',
+      lines: [
+        { product: 'A1', cartons: 1 + chance(9) },
+        { product: 'X1', cartons: 2 },
+      ],
+      note: '备注',
+    }),
   () => complaint({ caller: '+8615400010001', text: '文字 😀 \u2028', severity: 2, kind: 'report' }),
   () => call('ended', { call: `c${chance(20)}`, seconds: chance(100) }),
 ];

@@ -14,7 +14,8 @@ const w = await world();
 const authorization = `Bearer ${w.gateways.pbx.key}`;
 const url = `http://127.0.0.1:${w.daemon.gateway.port}/v1/events`;
 const data = { retailer: 'R1', lines: [{ product: 'A1', cartons: 2 }], note: '“引号”与 100 % 与😀' };
-const event = (over) => new CloudEvent({ type: 'ringback.order.placed', source: '/sdk/总机', subject: 'a b', data, ...over });
+const event = (over) =>
+  new CloudEvent({ type: 'ringback.order.placed', source: '/sdk/总机', subject: 'a b', data, ...over });
 
 describe('the CloudEvents SDK', () => {
   for (const mode of [Mode.BINARY, Mode.STRUCTURED])
@@ -31,7 +32,10 @@ describe('the CloudEvents SDK', () => {
   it('makes messages that mean the same in both modes', async () => {
     const sent = event({ time: '2026-05-01T08:00:00.000Z' });
     for (const [i, message] of [HTTP.binary(sent), HTTP.structured(sent)].entries()) {
-      const answer = await w.client.request('POST', '/v1/events', { headers: { ...message.headers, authorization }, body: message.body });
+      const answer = await w.client.request('POST', '/v1/events', {
+        headers: { ...message.headers, authorization },
+        body: message.body,
+      });
       assert.equal(answer.status, 200, answer.text);
       assert.equal(answer.headers['ringback-replayed'], i ? 'true' : undefined);
     }
@@ -43,14 +47,20 @@ describe('the CloudEvents SDK', () => {
       headers: { 'content-type': 'application/cloudevents-batch+json', authorization },
       body: JSON.stringify(events),
     });
-    assert.deepEqual(answer.json.map((item) => [item.event, item.outcome]), events.map((one) => [one.id, 'accepted']));
+    assert.deepEqual(
+      answer.json.map((item) => [item.event, item.outcome]),
+      events.map((one) => [one.id, 'accepted']),
+    );
   });
 
   it('reads our notification', async () => {
     const sink = await Sink.start();
     after(() => sink.close());
     const secret = await w.addTarget('AM1', sink.url());
-    await emitterFor(httpTransport(url))(event({ type: 'ringback.complaint.raised', data: { retailer: 'R1', text: '错发' } }), { headers: { authorization } });
+    await emitterFor(httpTransport(url))(
+      event({ type: 'ringback.complaint.raised', data: { retailer: 'R1', text: '错发' } }),
+      { headers: { authorization } },
+    );
     await eventually(() => sink.requests.length === 1);
     const [{ headers, body }] = sink.requests;
     const read = HTTP.toEvent({ headers, body: body.toString() });
@@ -65,7 +75,12 @@ describe('the CloudEvents SDK', () => {
 describe('the Standard Webhooks SDK', () => {
   const post = (id, at, signature, body) =>
     w.client.request('POST', '/v1/events', {
-      headers: { 'content-type': 'application/cloudevents+json', 'webhook-id': id, 'webhook-timestamp': String(Math.floor(at / 1000)), 'webhook-signature': signature },
+      headers: {
+        'content-type': 'application/cloudevents+json',
+        'webhook-id': id,
+        'webhook-timestamp': String(Math.floor(at / 1000)),
+        'webhook-signature': signature,
+      },
       body,
     });
   const { body } = structured(order(data));
@@ -85,12 +100,19 @@ describe('the Standard Webhooks SDK', () => {
 
 describe('libphonenumber', () => {
   it('spells numbers as we know them', async () => {
-    for (const [text, retailer] of [['15400010001', 'R1'], ['0416-5550001', 'R1'], ['+86 154 0001 0002', 'R2']]) {
+    for (const [text, retailer] of [
+      ['15400010001', 'R1'],
+      ['0416-5550001', 'R1'],
+      ['+86 154 0001 0002', 'R2'],
+    ]) {
       const number = parsePhoneNumber(text, 'CN');
       for (const caller of [number.number, number.formatInternational(), number.formatNational(), number.getURI()]) {
         const answer = await w.post(structured(order({ caller, lines: data.lines })));
         assert.equal(answer.status, 200, `${caller}: ${answer.text}`);
-        const found = await w.db.value('SELECT r.code FROM orders o JOIN retailers r USING (branch_id, retailer_id) WHERE o.reference = $1', [answer.json.order.reference]);
+        const found = await w.db.value(
+          'SELECT r.code FROM orders o JOIN retailers r USING (branch_id, retailer_id) WHERE o.reference = $1',
+          [answer.json.order.reference],
+        );
         assert.equal(found, retailer);
       }
     }

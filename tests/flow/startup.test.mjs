@@ -21,7 +21,9 @@ describe('a daemon started while the database is away', () => {
   it('stays, says so, and serves once it is back', async () => {
     await w.proxy.away();
     await w.start();
-    await eventually(() => w.daemon.lines.some((line) => /(warning|error) \S+ .*(database|connect)/i.test(line)), { what: 'the log says that the database is away' });
+    await eventually(() => w.daemon.lines.some((line) => /(warning|error) \S+ .*(database|connect)/i.test(line)), {
+      what: 'the log says that the database is away',
+    });
     assert.equal((await w.client.get('/healthz')).status, 200);
     assert.equal((await w.client.get('/readyz')).status, 503);
     const answer = await w.post(structured(anOrder()));
@@ -37,7 +39,10 @@ describe('a daemon started while the database is away', () => {
       await w.proxy.away();
       const begin = performance.now();
       const answers = await Promise.all(Array.from({ length: 20 }, () => w.post(structured(anOrder()))));
-      assert.ok(answers.every((answer) => answer.status === 503 && answer.headers['retry-after']), answers.map((one) => one.status).join());
+      assert.ok(
+        answers.every((answer) => answer.status === 503 && answer.headers['retry-after']),
+        answers.map((one) => one.status).join(),
+      );
       assert.ok(performance.now() - begin < 5500);
       await w.proxy.back();
       await ready();
@@ -56,7 +61,10 @@ describe('a daemon started while the database is away', () => {
     await w.proxy.back();
     await ready();
     for (const one of sent)
-      await eventually(async () => (await w.post(structured(one))).status === 200, { timeout: 15_000, what: 'the same event is taken' });
+      await eventually(async () => (await w.post(structured(one))).status === 200, {
+        timeout: 15_000,
+        what: 'the same event is taken',
+      });
     assert.equal(await count(w.db, 'events', 'event_id = ANY($1)', [sent.map((one) => one.id)]), 20);
   });
 });
@@ -116,7 +124,9 @@ describe('SIGHUP', () => {
     assert.ok(!w.daemon.lines.some((line) => / debug /.test(line)));
     await writeFile(config, 'log_level = debug\n');
     w.daemon.signal('SIGHUP');
-    await eventually(() => w.daemon.lines.some((line) => /reload/i.test(line)), { what: 'the log says it was reloaded' });
+    await eventually(() => w.daemon.lines.some((line) => /reload/i.test(line)), {
+      what: 'the log says it was reloaded',
+    });
     await eventually(async () => {
       await w.post(structured(anOrder()));
       return w.daemon.lines.some((line) => / debug /.test(line));
@@ -124,7 +134,9 @@ describe('SIGHUP', () => {
     await writeFile(config, 'log_level = nonsense\n');
     const seen = w.daemon.lines.length;
     w.daemon.signal('SIGHUP');
-    await eventually(() => w.daemon.lines.slice(seen).some((line) => /log_level/.test(line)), { what: 'the fault is named' });
+    await eventually(() => w.daemon.lines.slice(seen).some((line) => /log_level/.test(line)), {
+      what: 'the fault is named',
+    });
     await wire.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     await wire.closed;
     assert.deepEqual(wire.statuses, [200]);
@@ -159,9 +171,24 @@ describe('two daemons', () => {
 
 describe('the configuration', () => {
   it('is printed, with secrets masked, and can be read again', async () => {
-    const done = await ringbackd(['--print-config'], { RINGBACK_DATABASE: 'host=db user=me password=hunter2 dbname=x', RINGBACK_PUBLIC_URL: 'https://a.test' });
+    const done = await ringbackd(['--print-config'], {
+      RINGBACK_DATABASE: 'host=db user=me password=hunter2 dbname=x',
+      RINGBACK_PUBLIC_URL: 'https://a.test',
+    });
     assert.equal(done.code, 0, done.stderr);
-    for (const key of ['database', 'listen_console', 'listen_gateway', 'reuse_port', 'public_url', 'timezone', 'log_level', 'allow_targets', 'secret_key_file', 'state_dir', 'trusted_proxies'])
+    for (const key of [
+      'database',
+      'listen_console',
+      'listen_gateway',
+      'reuse_port',
+      'public_url',
+      'timezone',
+      'log_level',
+      'allow_targets',
+      'secret_key_file',
+      'state_dir',
+      'trusted_proxies',
+    ])
       assert.match(done.stdout, new RegExp(`^${key} *=`, 'm'), key);
     assert.match(done.stdout, /^public_url *= *https:\/\/a\.test$/m);
     assert.ok(!done.stdout.includes('hunter2'));
@@ -171,23 +198,41 @@ describe('the configuration', () => {
   });
 
   it('has the defaults of the contract', async () => {
-    const bare = Object.fromEntries(Object.entries(w.env).filter(([key]) => !key.startsWith('RINGBACK_') || key === 'RINGBACK_CONFIG'));
+    const bare = Object.fromEntries(
+      Object.entries(w.env).filter(([key]) => !key.startsWith('RINGBACK_') || key === 'RINGBACK_CONFIG'),
+    );
     const { stdout } = await program(join(build, 'ringbackd'), ['--print-config'], { env: bare });
-    for (const [key, value] of [['listen_console', '127.0.0.1:8080'], ['listen_gateway', '127.0.0.1:8081'], ['reuse_port', 'false'], ['timezone', 'Asia/Shanghai'], ['allow_targets', '']])
+    for (const [key, value] of [
+      ['listen_console', '127.0.0.1:8080'],
+      ['listen_gateway', '127.0.0.1:8081'],
+      ['reuse_port', 'false'],
+      ['timezone', 'Asia/Shanghai'],
+      ['allow_targets', ''],
+    ])
       assert.match(stdout, new RegExp(`^${key} *= *${value.replaceAll('.', '\\.')} *$`, 'm'), key);
   });
 
   it('lets the environment win over the file', async () => {
     const file = await w.file('env.conf', 'timezone = Asia/Urumqi\npublic_url = http://file.test\n');
-    const { stdout } = await ringbackd(['--config', file, '--print-config'], { RINGBACK_PUBLIC_URL: 'http://env.test' });
+    const { stdout } = await ringbackd(['--config', file, '--print-config'], {
+      RINGBACK_PUBLIC_URL: 'http://env.test',
+    });
     assert.match(stdout, /^timezone *= *Asia\/Urumqi/m);
     assert.match(stdout, /^public_url *= *http:\/\/env\.test/m);
   });
 
   it('with a fault keeps the daemon from starting, and names the line', async () => {
-    for (const [text, word] of [['log_level = info\nnonsense = 1\n', /:2: nonsense/], ['reuse_port = perhaps\n', /:1: reuse_port/], ['listen_gateway = nowhere\n', /listen_gateway/], ['max_connections = -4\n', /:1: max_connections/]]) {
+    for (const [text, word] of [
+      ['log_level = info\nnonsense = 1\n', /:2: nonsense/],
+      ['reuse_port = perhaps\n', /:1: reuse_port/],
+      ['listen_gateway = nowhere\n', /listen_gateway/],
+      ['max_connections = -4\n', /:1: max_connections/],
+    ]) {
       const env = Object.fromEntries(Object.entries(w.env).filter(([key]) => key !== 'RINGBACK_LISTEN_GATEWAY'));
-      const done = await program(join(build, 'ringbackd'), ['--config', await w.file('bad.conf', text)], { env, timeout: 5000 });
+      const done = await program(join(build, 'ringbackd'), ['--config', await w.file('bad.conf', text)], {
+        env,
+        timeout: 5000,
+      });
       assert.ok(done.code > 0, `${text}: ${done.code}`);
       assert.match(done.stderr, word);
     }

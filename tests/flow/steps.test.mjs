@@ -38,17 +38,30 @@ describe('the clock', () => {
       await eventually(() => heard(id).length >= i + 2, { what: `${step} is heard` });
       assert.deepEqual(heard(id), wanted.slice(0, i + 2));
     }
-    const late = await w.db.value('SELECT max(extract(epoch FROM fired_at - due_at))::float8 FROM follow_up_steps WHERE follow_up_id = $1', [id]);
+    const late = await w.db.value(
+      'SELECT max(extract(epoch FROM fired_at - due_at))::float8 FROM follow_up_steps WHERE follow_up_id = $1',
+      [id],
+    );
     assert.ok(late < 2.5, `${late} s late`);
-    assert.equal(new Set(sink.requests.filter((one) => one.json.data.follow_up === id).map((one) => one.json.id)).size, 6, 'six notifications with ids of their own');
+    assert.equal(
+      new Set(sink.requests.filter((one) => one.json.data.follow_up === id).map((one) => one.json.id)).size,
+      6,
+      'six notifications with ids of their own',
+    );
   });
 
   it('fires a step within a second of its time', async () => {
     const ids = await Promise.all(Array.from({ length: 10 }, () => raise({ retailer: 'R1' })));
     for (const id of ids) await bringDue(w.db, id, (await ladder(id))[0]);
     await eventually(() => ids.every((id) => heard(id).length === 2));
-    const late = await w.db.rows('SELECT extract(epoch FROM fired_at - due_at)::float8 AS s FROM follow_up_steps WHERE fired_at IS NOT NULL AND follow_up_id = ANY($1)', [ids]);
-    assert.ok(late.every(({ s }) => s >= 0 && s < 1), JSON.stringify(late));
+    const late = await w.db.rows(
+      'SELECT extract(epoch FROM fired_at - due_at)::float8 AS s FROM follow_up_steps WHERE fired_at IS NOT NULL AND follow_up_id = ANY($1)',
+      [ids],
+    );
+    assert.ok(
+      late.every(({ s }) => s >= 0 && s < 1),
+      JSON.stringify(late),
+    );
   });
 
   it('fires nothing before its time', async () => {
@@ -126,7 +139,10 @@ describe('two daemons', () => {
     );
     await eventually(() => ids.every((id) => heard(id).length >= 2), { timeout: 30_000 });
     for (const id of ids) assert.deepEqual(heard(id).sort(), ['AM3 assigned', 'AM3 reminded']);
-    const made = await w.db.value("SELECT count(*) FROM notifications WHERE type = 'reminded' AND follow_up_id = ANY($1)", [ids]);
+    const made = await w.db.value(
+      "SELECT count(*) FROM notifications WHERE type = 'reminded' AND follow_up_id = ANY($1)",
+      [ids],
+    );
     assert.equal(made, 200);
   });
 });

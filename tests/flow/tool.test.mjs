@@ -11,7 +11,14 @@ import { complaint, order, structured } from './lib/events.mjs';
 const w = await world({ daemon: false, gateways: [] });
 const secret = /^whsec_[A-Za-z0-9+/]{32,}={0,2}\n$/;
 const commands = [
-  ['migrate'], ['branch', 'add'], ['import', 'people'], ['user', 'add'], ['gateway', 'add'], ['target', 'add'], ['send'], ['status'],
+  ['migrate'],
+  ['branch', 'add'],
+  ['import', 'people'],
+  ['user', 'add'],
+  ['gateway', 'add'],
+  ['target', 'add'],
+  ['send'],
+  ['status'],
 ];
 
 // The tool's exit code with its words, which are on stderr, one fault a line.
@@ -28,9 +35,14 @@ const importing = async (kind, csv) => w.tool(['import', kind, await w.file(`${k
 async function faulty(kind, csv, wanted) {
   const done = await importing(kind, csv);
   assert.equal(done.code, 1, done.stdout + done.stderr);
-  const lines = done.stderr.trim().split('\n').filter((line) => /\bline \d+|:\d+[:,]/.test(line));
+  const lines = done.stderr
+    .trim()
+    .split('\n')
+    .filter((line) => /\bline \d+|:\d+[:,]/.test(line));
   for (const [line, column, reason] of wanted) {
-    const found = lines.find((text) => new RegExp(`(line |:)${line}\\b`).test(text) && text.includes(column) && reason.test(text));
+    const found = lines.find(
+      (text) => new RegExp(`(line |:)${line}\\b`).test(text) && text.includes(column) && reason.test(text),
+    );
     assert.ok(found, `no fault of line ${line}, column ${column}, ${reason}:\n${done.stderr}`);
   }
   assert.equal(lines.length, wanted.length, done.stderr);
@@ -53,15 +65,40 @@ const retailer = (code) =>
 
 // Everything that an import may change, but for the book of what was done.
 async function everything() {
-  const tables = ['people', 'person_phones', 'retailers', 'retailer_phones', 'retailer_changes', 'products', 'product_substitutes', 'caps', 'areas', 'routes'];
+  const tables = [
+    'people',
+    'person_phones',
+    'retailers',
+    'retailer_phones',
+    'retailer_changes',
+    'products',
+    'product_substitutes',
+    'caps',
+    'areas',
+    'routes',
+  ];
   const all = {};
-  for (const table of tables) all[table] = await w.db.rows(`SELECT to_jsonb(t) - 'cap_id' AS row FROM ${table} t ORDER BY 1`);
+  for (const table of tables)
+    all[table] = await w.db.rows(`SELECT to_jsonb(t) - 'cap_id' AS row FROM ${table} t ORDER BY 1`);
   return JSON.stringify(all);
 }
 
 describe('usage', () => {
   it('is 2 when it is wrong', async () => {
-    for (const args of [[], ['frobnicate'], ['import'], ['import', 'people'], ['import', 'cats', 'x.csv'], ['gateway'], ['gateway', 'add'], ['target', 'add', 'AM1'], ['--nothing'], ['migrate', '--nothing'], ['branch', 'add'], ['user', 'add', 'x']]) {
+    for (const args of [
+      [],
+      ['frobnicate'],
+      ['import'],
+      ['import', 'people'],
+      ['import', 'cats', 'x.csv'],
+      ['gateway'],
+      ['gateway', 'add'],
+      ['target', 'add', 'AM1'],
+      ['--nothing'],
+      ['migrate', '--nothing'],
+      ['branch', 'add'],
+      ['user', 'add', 'x'],
+    ]) {
       const done = await w.tool(args);
       assert.equal(done.code, 2, `${args.join(' ')}: ${done.code} ${done.stderr}`);
       assert.ok(done.stderr.length > 0);
@@ -115,12 +152,20 @@ describe('an import', () => {
   it('takes columns in any order, a BOM, CRLF, quotes and a last line without its end', async () => {
     await imported('people', '\ufeffname,role,"code"\r\n"王 ""小"" 一",operator,Q1\r\n"两\r\n行",operator,Q2');
     const names = await w.db.rows("SELECT code, name FROM people WHERE code LIKE 'Q%' ORDER BY 1");
-    assert.deepEqual(names, [{ code: 'Q1', name: '王 "小" 一' }, { code: 'Q2', name: '两\r\n行' }]);
+    assert.deepEqual(names, [
+      { code: 'Q1', name: '王 "小" 一' },
+      { code: 'Q2', name: '两\r\n行' },
+    ]);
   });
 
   it('lets rows refer forward', async () => {
-    await imported('people', 'code,name,role,reports_to,deputy\nF1,甲,account_manager,F2,F3\nF2,乙,market_manager,,\nF3,丙,account_manager,F2,F1\n');
-    const up = await w.db.value("SELECT u.code FROM people p JOIN people u ON u.person_id = p.reports_to_id WHERE p.code = 'F1'");
+    await imported(
+      'people',
+      'code,name,role,reports_to,deputy\nF1,甲,account_manager,F2,F3\nF2,乙,market_manager,,\nF3,丙,account_manager,F2,F1\n',
+    );
+    const up = await w.db.value(
+      "SELECT u.code FROM people p JOIN people u ON u.person_id = p.reports_to_id WHERE p.code = 'F1'",
+    );
     assert.equal(up, 'F2');
     await imported('products', 'code,name,price_fen,substitutes\nFP1,甲,1,FP2\nFP2,乙,2,FP1\n');
   });
@@ -137,13 +182,24 @@ describe('an import', () => {
 
   it('keeps what the file does not have, and clears what is empty', async () => {
     const before = await retailer('R1');
-    await imported('retailers', 'code,name,phones,manager,tier,family\nR1,东街一号店,15400010001;0416-5550001,AM1,3,\n');
+    await imported(
+      'retailers',
+      'code,name,phones,manager,tier,family\nR1,东街一号店,15400010001;0416-5550001,AM1,3,\n',
+    );
     const after = await retailer('R1');
     assert.deepEqual([after.tier, after.family], [3, null]);
     assert.deepEqual({ ...after, tier: 0, family: 0, changed_at: 0 }, { ...before, tier: 0, family: 0, changed_at: 0 });
     assert.equal((await retailer('R2')).code, 'R2', 'rows that are not in the file stay');
-    const [change] = await w.db.rows("SELECT c.* FROM retailer_changes c JOIN retailers r USING (branch_id, retailer_id) WHERE r.code = 'R1' ORDER BY change_id DESC LIMIT 1");
-    assert.deepEqual([change.old_values, change.new_values], [{ tier: 4, family: '三口之家' }, { tier: 3, family: null }]);
+    const [change] = await w.db.rows(
+      "SELECT c.* FROM retailer_changes c JOIN retailers r USING (branch_id, retailer_id) WHERE r.code = 'R1' ORDER BY change_id DESC LIMIT 1",
+    );
+    assert.deepEqual(
+      [change.old_values, change.new_values],
+      [
+        { tier: 4, family: '三口之家' },
+        { tier: 3, family: null },
+      ],
+    );
   });
 
   it('makes a retailer’s phones what the row says', async () => {
@@ -165,40 +221,71 @@ describe('an import', () => {
   });
 
   it('names line, column and reason of every fault', async () => {
-    await faulty('people', 'code,name,role,reports_to\nB1,甲,boss,\n,乙,operator,\nB3,,operator,\nB4,丁,operator,NOBODY\nB1,戊,operator,\n', [
-      [2, 'role', /boss/],
-      [3, 'code', /./],
-      [4, 'name', /./],
-      [5, 'reports_to', /NOBODY/],
-      [6, 'code', /twice|2/],
-    ]);
+    await faulty(
+      'people',
+      'code,name,role,reports_to\nB1,甲,boss,\n,乙,operator,\nB3,,operator,\nB4,丁,operator,NOBODY\nB1,戊,operator,\n',
+      [
+        [2, 'role', /boss/],
+        [3, 'code', /./],
+        [4, 'name', /./],
+        [5, 'reports_to', /NOBODY/],
+        [6, 'code', /twice|2/],
+      ],
+    );
     await faulty(
       'retailers',
       'code,name,phones,manager,tier,class,order_day,settlement,market_type,compliance,monthly_volume\n' +
         'B1,店,,AM1,,,,,,,\nB2,店,12,AM404,5,,,,,,\nB3,店,15400010101;呼叫,AM1,0,gold,8,iou,moon,ugly,-3\nB4,店,15400010102,,,,,,,,x\nB5,店,15400010103,OP1,,,,,,,\n',
       [
         [2, 'phones', /./],
-        [3, 'phones', /12/], [3, 'manager', /AM404/], [3, 'tier', /5/],
-        [4, 'phones', /./], [4, 'tier', /0/], [4, 'class', /gold/], [4, 'order_day', /8/], [4, 'settlement', /iou/],
-        [4, 'market_type', /moon/], [4, 'compliance', /ugly/], [4, 'monthly_volume', /-3/],
-        [5, 'manager', /./], [5, 'monthly_volume', /x/],
+        [3, 'phones', /12/],
+        [3, 'manager', /AM404/],
+        [3, 'tier', /5/],
+        [4, 'phones', /./],
+        [4, 'tier', /0/],
+        [4, 'class', /gold/],
+        [4, 'order_day', /8/],
+        [4, 'settlement', /iou/],
+        [4, 'market_type', /moon/],
+        [4, 'compliance', /ugly/],
+        [4, 'monthly_volume', /-3/],
+        [5, 'manager', /./],
+        [5, 'monthly_volume', /x/],
         [6, 'manager', /./],
       ],
     );
-    await faulty('products', 'code,name,price_fen,price_class,scarce,controlled,substitutes\nB1,甲,-1,6,maybe,yes,NONE\nB2,乙,1.5,1,true,false,B2\n', [
-      [2, 'price_fen', /-1/], [2, 'price_class', /6/], [2, 'scarce', /maybe/], [2, 'controlled', /yes/], [2, 'substitutes', /NONE/],
-      [3, 'price_fen', /1\.5/], [3, 'substitutes', /B2/],
-    ]);
-    await faulty('caps', 'product,cartons,tier,area,retailer\nNONE,1,,,\nA1,-1,,,\nA1,1,9,,\nA1,1,,moon,\nA1,1,,,R404\n', [
-      [2, 'product', /NONE/], [3, 'cartons', /-1/], [4, 'tier', /9/], [5, 'area', /moon/], [6, 'retailer', /R404/],
-    ]);
+    await faulty(
+      'products',
+      'code,name,price_fen,price_class,scarce,controlled,substitutes\nB1,甲,-1,6,maybe,yes,NONE\nB2,乙,1.5,1,true,false,B2\n',
+      [
+        [2, 'price_fen', /-1/],
+        [2, 'price_class', /6/],
+        [2, 'scarce', /maybe/],
+        [2, 'controlled', /yes/],
+        [2, 'substitutes', /NONE/],
+        [3, 'price_fen', /1\.5/],
+        [3, 'substitutes', /B2/],
+      ],
+    );
+    await faulty(
+      'caps',
+      'product,cartons,tier,area,retailer\nNONE,1,,,\nA1,-1,,,\nA1,1,9,,\nA1,1,,moon,\nA1,1,,,R404\n',
+      [
+        [2, 'product', /NONE/],
+        [3, 'cartons', /-1/],
+        [4, 'tier', /9/],
+        [5, 'area', /moon/],
+        [6, 'retailer', /R404/],
+      ],
+    );
   });
 
   it('refuses columns it does not know, lacks or has twice', async () => {
     await faulty('products', 'code,name,price_fen,colour\nC1,x,1,red\n', [[1, 'colour', /./]]);
     await faulty('products', 'code,name\nC1,x\n', [[1, 'price_fen', /./]]);
     await faulty('products', 'code,name,price_fen,name\nC1,x,1,y\n', [[1, 'name', /./]]);
-    for (const csv of ['', '\n', '\ufeff']) assert.equal((await importing('products', csv)).code, 1, JSON.stringify(csv));
+    for (const csv of ['', '\n', '\ufeff'])
+      assert.equal((await importing('products', csv)).code, 1, JSON.stringify(csv));
   });
 
   it('refuses text that is no CSV, by its line', async () => {
@@ -237,7 +324,8 @@ describe('an import', () => {
   it('of the whole sample branch is refused nothing, twice', async () => {
     const sample = theCluster().sample;
     await imported('caps', 'product,cartons\n');
-    for (const kind of ['people', 'products', 'retailers', 'caps']) await w.must(['import', kind, join(sample, `${kind}.csv`)]);
+    for (const kind of ['people', 'products', 'retailers', 'caps'])
+      await w.must(['import', kind, join(sample, `${kind}.csv`)]);
     const before = await count(w.db, 'retailer_changes');
     await w.must(['import', 'retailers', join(sample, 'retailers.csv')]);
     assert.equal(await count(w.db, 'retailer_changes'), before);
@@ -246,13 +334,24 @@ describe('an import', () => {
 
 describe('a user', () => {
   it('is added once, with a password that is kept hashed', async () => {
-    await w.must(['user', 'add', 'wang', '--role', 'account_manager', '--person', 'AM1', '--password-stdin'], { stdin: '一个够长的密码 12345\n' });
+    await w.must(['user', 'add', 'wang', '--role', 'account_manager', '--person', 'AM1', '--password-stdin'], {
+      stdin: '一个够长的密码 12345\n',
+    });
     const row = await w.db.row("SELECT role, password_hash FROM accounts WHERE name = 'wang'");
     assert.equal(row.role, 'account_manager');
     assert.match(row.password_hash, /^\$argon2id\$/);
-    await refused(['user', 'add', 'wang', '--role', 'operator', '--password-stdin'], /wang/, { stdin: '一个够长的密码 12345\n' });
-    await refused(['user', 'add', 'li', '--role', 'operator', '--person', 'P404', '--password-stdin'], /P404/, { stdin: '一个够长的密码 12345\n' });
-    assert.ok([1, 2].includes((await w.tool(['user', 'add', 'li', '--role', 'king', '--password-stdin'], { stdin: '一个够长的密码 12345\n' })).code));
+    await refused(['user', 'add', 'wang', '--role', 'operator', '--password-stdin'], /wang/, {
+      stdin: '一个够长的密码 12345\n',
+    });
+    await refused(['user', 'add', 'li', '--role', 'operator', '--person', 'P404', '--password-stdin'], /P404/, {
+      stdin: '一个够长的密码 12345\n',
+    });
+    assert.ok(
+      [1, 2].includes(
+        (await w.tool(['user', 'add', 'li', '--role', 'king', '--password-stdin'], { stdin: '一个够长的密码 12345\n' }))
+          .code,
+      ),
+    );
   });
 });
 
@@ -261,13 +360,20 @@ describe('send', () => {
     await w.must(['gateway', 'add', 'sender']);
     await w.start();
     const env = { RINGBACK_LISTEN_GATEWAY: `127.0.0.1:${w.daemon.gateway.port}` };
-    const some = [order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] }), complaint({ retailer: 'R1', text: '少一条' })];
+    const some = [
+      order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] }),
+      complaint({ retailer: 'R1', text: '少一条' }),
+    ];
     const one = await w.file('one.json', JSON.stringify(some[0], null, 2));
     const all = await w.file('all.json', JSON.stringify(some));
     const lines = await w.file('all.jsonl', some.map((event) => `${JSON.stringify(event)}\n`).join(''));
-    for (const file of [one, all, lines]) assert.equal((await w.tool(['send', file, '--gateway', 'sender'], { env })).code, 0, file);
+    for (const file of [one, all, lines])
+      assert.equal((await w.tool(['send', file, '--gateway', 'sender'], { env })).code, 0, file);
     assert.equal(await count(w.db, 'events', 'event_id = ANY($1)', [some.map((event) => event.id)]), 2);
-    const bad = await w.file('bad.json', JSON.stringify(order({ retailer: 'R404', lines: [{ product: 'A1', cartons: 1 }] })));
+    const bad = await w.file(
+      'bad.json',
+      JSON.stringify(order({ retailer: 'R404', lines: [{ product: 'A1', cartons: 1 }] })),
+    );
     assert.match((await refused(['send', bad, '--gateway', 'sender'], /unknown-retailer/, { env })).stderr, /./);
     await refused(['send', one, '--gateway', 'nobody'], /nobody/, { env });
     await refused(['send', '/nowhere.json', '--gateway', 'sender'], /nowhere/, { env });
@@ -275,7 +381,10 @@ describe('send', () => {
   });
 
   it('is refused when no daemon listens', async () => {
-    const file = await w.file('any.json', JSON.stringify(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] })));
+    const file = await w.file(
+      'any.json',
+      JSON.stringify(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] })),
+    );
     await refused(['send', file, '--gateway', 'sender'], /./, { env: { RINGBACK_LISTEN_GATEWAY: '127.0.0.1:9' } });
   });
 });
@@ -292,7 +401,9 @@ describe('what is imported', () => {
   it('is known to the daemon within a second', async () => {
     await imported('retailers', 'code,name,phones,manager\nNEW1,新店,15400017777,AM1\n');
     w.gateways.fresh ??= await w.addGateway('fresh');
-    const answer = await w.post(structured(order({ caller: '15400017777', lines: [{ product: 'A1', cartons: 1 }] })), { gateway: w.gateways.fresh });
+    const answer = await w.post(structured(order({ caller: '15400017777', lines: [{ product: 'A1', cartons: 1 }] })), {
+      gateway: w.gateways.fresh,
+    });
     assert.equal(answer.status, 200, answer.text);
   });
 });
@@ -306,7 +417,9 @@ describe('branches', () => {
     assert.match(done.stderr, /--branch/);
     await w.must(['gateway', 'add', 'northern', '--branch', 'north']);
     await refused(['gateway', 'add', 'lost', '--branch', 'nowhere'], /nowhere/);
-    const branch = await w.db.value("SELECT b.code FROM gateways g JOIN branches b USING (branch_id) WHERE g.name = 'northern'");
+    const branch = await w.db.value(
+      "SELECT b.code FROM gateways g JOIN branches b USING (branch_id) WHERE g.name = 'northern'",
+    );
     assert.equal(branch, 'north');
   });
 });
@@ -322,7 +435,11 @@ describe('migrate', () => {
   it('does nothing the second time, and two at once get on', async () => {
     const empty = await world({ template: null, daemon: false, gateways: [] });
     const both = await Promise.all([empty.tool(['migrate']), empty.tool(['migrate'])]);
-    assert.deepEqual(both.map((done) => done.code), [0, 0], both.map((done) => done.stderr).join('\n'));
+    assert.deepEqual(
+      both.map((done) => done.code),
+      [0, 0],
+      both.map((done) => done.stderr).join('\n'),
+    );
     const list = () => empty.db.rows('SELECT * FROM migrations ORDER BY name');
     const before = await list();
     assert.ok(before.length >= 5);

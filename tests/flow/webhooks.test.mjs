@@ -12,8 +12,20 @@ import { hurryAttempts, notifications } from './lib/look.mjs';
 const w = await world();
 const managers = 24;
 const range = Array.from({ length: managers }, (_, i) => i + 1);
-await w.import('people', ['code,name,role,reports_to', 'BOSS,片区主任,market_manager,', ...range.map((i) => `W${i},经理${i},account_manager,BOSS`)].join('\n'));
-await w.import('retailers', ['code,name,phones,manager', ...range.map((i) => `T${i},小店${i},154010${String(i).padStart(5, '0')},W${i}`)].join('\n'));
+await w.import(
+  'people',
+  [
+    'code,name,role,reports_to',
+    'BOSS,片区主任,market_manager,',
+    ...range.map((i) => `W${i},经理${i},account_manager,BOSS`),
+  ].join('\n'),
+);
+await w.import(
+  'retailers',
+  ['code,name,phones,manager', ...range.map((i) => `T${i},小店${i},154010${String(i).padStart(5, '0')},W${i}`)].join(
+    '\n',
+  ),
+);
 
 const sinks = [];
 after(() => Promise.all(sinks.map((sink) => sink.close())));
@@ -39,19 +51,35 @@ async function case_(answer, data = {}) {
 async function raise(retailer, data = {}) {
   const answer = await w.post(structured(complaint({ retailer, text: '箱子破了', ...data })));
   assert.equal(answer.status, 200, answer.text);
-  return { followUp: answer.json.complaint.follow_up, reference: answer.json.complaint.reference, due: answer.json.complaint.due_at };
+  return {
+    followUp: answer.json.complaint.follow_up,
+    reference: answer.json.complaint.reference,
+    due: answer.json.complaint.due_at,
+  };
 }
 
-const got = (sink, n = 1, timeout = 15_000) => eventually(() => sink.requests.length >= n, { timeout, what: `${n} requests` });
+const got = (sink, n = 1, timeout = 15_000) =>
+  eventually(() => sink.requests.length >= n, { timeout, what: `${n} requests` });
 const state = async (followUp) => (await notifications(w.db, followUp)).map((note) => note.state);
-const settled = (followUp, wanted, timeout = 15_000) => eventually(async () => (await state(followUp)).includes(wanted), { timeout, what: `${wanted} notification of ${followUp}` });
+const settled = (followUp, wanted, timeout = 15_000) =>
+  eventually(async () => (await state(followUp)).includes(wanted), {
+    timeout,
+    what: `${wanted} notification of ${followUp}`,
+  });
 const attempts = (followUp) =>
-  w.db.rows('SELECT a.* FROM notification_attempts a JOIN notifications n USING (branch_id, notification_id) WHERE follow_up_id = $1 ORDER BY a.finished_at', [followUp]);
+  w.db.rows(
+    'SELECT a.* FROM notification_attempts a JOIN notifications n USING (branch_id, notification_id) WHERE follow_up_id = $1 ORDER BY a.finished_at',
+    [followUp],
+  );
 
 describe('a notification', { concurrency: true }, () => {
   it('is a signed CloudEvent with all that its reader needs', async () => {
     const text = '箱子破了，"急"\n</script>😀';
-    const { sink, secret, followUp, reference, manager, n } = await case_(() => 204, { text, kind: 'request', caller: '15401099999' });
+    const { sink, secret, followUp, reference, manager, n } = await case_(() => 204, {
+      text,
+      kind: 'request',
+      caller: '15401099999',
+    });
     await got(sink);
     const [request] = sink.requests;
     assert.deepEqual([request.method, request.path], ['POST', '/hook']);
@@ -64,11 +92,35 @@ describe('a notification', { concurrency: true }, () => {
     assert.ok(Math.abs(Number(request.headers['webhook-timestamp']) * 1000 - request.at) < 3000);
     const { data } = event;
     assert.deepEqual(
-      { ...data, retailer: undefined, raised_at: undefined, due_at: undefined, acknowledge_url: undefined, caller: undefined, step: undefined },
-      { follow_up: followUp, complaint: reference, kind: 'request', text, owner: manager, recipient: manager,
-        retailer: undefined, raised_at: undefined, due_at: undefined, acknowledge_url: undefined, caller: undefined, step: undefined },
+      {
+        ...data,
+        retailer: undefined,
+        raised_at: undefined,
+        due_at: undefined,
+        acknowledge_url: undefined,
+        caller: undefined,
+        step: undefined,
+      },
+      {
+        follow_up: followUp,
+        complaint: reference,
+        kind: 'request',
+        text,
+        owner: manager,
+        recipient: manager,
+        retailer: undefined,
+        raised_at: undefined,
+        due_at: undefined,
+        acknowledge_url: undefined,
+        caller: undefined,
+        step: undefined,
+      },
     );
-    assert.deepEqual(data.retailer, { code: `T${n}`, name: `小店${n}`, phones: [`+86154010${String(n).padStart(5, '0')}`] });
+    assert.deepEqual(data.retailer, {
+      code: `T${n}`,
+      name: `小店${n}`,
+      phones: [`+86154010${String(n).padStart(5, '0')}`],
+    });
     assert.match(data.caller, /15401099999$/);
     assert.equal(Date.parse(data.due_at) - Date.parse(data.raised_at), 86_400_000);
     assert.ok('acknowledge_url' in data && 'step' in data);
@@ -101,7 +153,10 @@ describe('a notification', { concurrency: true }, () => {
     for (const request of sink.requests) new Webhook(secret).verify(request.body, request.headers);
     assert.ok(waits[0] > 0 && waits[0] <= 30, `first pause ${waits[0]}`);
     assert.ok(waits[4] > 2 * waits[0] && waits[4] > 30, `pauses ${waits}`);
-    assert.deepEqual((await attempts(followUp)).map((one) => one.status), [500, 500, 500, 500, 500, 200]);
+    assert.deepEqual(
+      (await attempts(followUp)).map((one) => one.status),
+      [500, 500, 500, 500, 500, 200],
+    );
   });
 
   for (const [name, status, header, least] of [
@@ -131,17 +186,24 @@ describe('a notification', { concurrency: true }, () => {
     new Webhook(bossSecret).verify(note.body, note.headers);
     assert.deepEqual([note.json.data.owner, note.json.data.recipient], [manager, 'BOSS']);
     assert.equal(note.json.type, 'ringback.follow-up.assigned');
-    const retired = await w.db.value('SELECT t.retired_at FROM targets t JOIN people p USING (branch_id, person_id) WHERE p.code = $1', [manager]);
+    const retired = await w.db.value(
+      'SELECT t.retired_at FROM targets t JOIN people p USING (branch_id, person_id) WHERE p.code = $1',
+      [manager],
+    );
     assert.ok(retired);
     await raise(`T${manager.slice(1)}`);
-    await eventually(() => boss.requests.slice(seen).filter((request) => request.json.data.owner === manager).length === 2);
+    await eventually(
+      () => boss.requests.slice(seen).filter((request) => request.json.data.owner === manager).length === 2,
+    );
     assert.equal(sink.requests.length, 1, 'a retired target hears no more');
   });
 
   it('to somebody without a target goes up the line at once', async () => {
     const n = ++taken;
     const { followUp } = await raise(`T${n}`);
-    const note = await eventually(() => boss.requests.find((request) => request.json?.data?.follow_up === followUp), { timeout: 3000 });
+    const note = await eventually(() => boss.requests.find((request) => request.json?.data?.follow_up === followUp), {
+      timeout: 3000,
+    });
     assert.deepEqual([note.json.data.owner, note.json.data.recipient], [`W${n}`, 'BOSS']);
   });
 
@@ -156,10 +218,15 @@ describe('a notification', { concurrency: true }, () => {
   });
 
   it('does not follow a redirect, and takes it as a failure', async () => {
-    const { sink, followUp } = await case_((request) => (request.path === '/hook' ? { status: 302, headers: { location: '/elsewhere' } } : 200));
+    const { sink, followUp } = await case_((request) =>
+      request.path === '/hook' ? { status: 302, headers: { location: '/elsewhere' } } : 200,
+    );
     await eventually(async () => (await attempts(followUp)).length === 1);
     assert.deepEqual(await state(followUp), ['waiting']);
-    assert.deepEqual(sink.requests.map((request) => request.path), ['/hook']);
+    assert.deepEqual(
+      sink.requests.map((request) => request.path),
+      ['/hook'],
+    );
   });
 
   for (const [name, answer] of [
@@ -196,7 +263,10 @@ describe('a notification', { concurrency: true }, () => {
   it('is listed as failed after three days, and not tried again', async () => {
     const { sink, followUp } = await case_(() => 500);
     await eventually(async () => (await attempts(followUp)).length === 1);
-    await w.db.force("UPDATE notifications SET created_at = created_at - interval '3 days', give_up_at = give_up_at - interval '3 days' WHERE follow_up_id = $1", [followUp]);
+    await w.db.force(
+      "UPDATE notifications SET created_at = created_at - interval '3 days', give_up_at = give_up_at - interval '3 days' WHERE follow_up_id = $1",
+      [followUp],
+    );
     await hurryAttempts(w.db, followUp);
     await settled(followUp, 'failed');
     assert.ok(sink.requests.length <= 2);
@@ -208,7 +278,9 @@ describe('a notification', { concurrency: true }, () => {
     await w.addTarget(`W${n}`, sink.url());
     const items = Array.from({ length: 200 }, (_, i) => complaint({ retailer: `T${n}`, text: `第 ${i} 件` }));
     await w.post(batched(items));
-    await eventually(() => new Set(sink.requests.map((request) => request.headers['webhook-id'])).size === 200, { timeout: 30_000 });
+    await eventually(() => new Set(sink.requests.map((request) => request.headers['webhook-id'])).size === 200, {
+      timeout: 30_000,
+    });
     assert.ok(sink.mostOpen <= 32, `${sink.mostOpen} connections`);
     assert.equal(sink.requests.length, 200);
   });
@@ -227,10 +299,13 @@ describe('after a crash', () => {
     await got(sink);
     await eventually(async () => (await state(followUp)).includes('sending'));
     await w.daemon.kill();
-    const left = await w.db.value("SELECT extract(epoch FROM leased_until - clock_timestamp())::float8 FROM notifications WHERE follow_up_id = $1", [followUp]);
+    const left = await w.db.value(
+      'SELECT extract(epoch FROM leased_until - clock_timestamp())::float8 FROM notifications WHERE follow_up_id = $1',
+      [followUp],
+    );
     assert.ok(left > 0 && left <= 60, `leased for ${left} s`);
     await w.start();
-    await w.db.force("UPDATE notifications SET leased_until = clock_timestamp() WHERE follow_up_id = $1", [followUp]);
+    await w.db.force('UPDATE notifications SET leased_until = clock_timestamp() WHERE follow_up_id = $1', [followUp]);
     await got(sink, 2);
     assert.deepEqual(sink.requests[1].body, sink.requests[0].body);
     await settled(followUp, 'delivered');
@@ -242,7 +317,16 @@ describe('a target that nobody was told to allow', () => {
     await w.daemon.stop();
     const sink = await aSink();
     await w.start({ RINGBACK_ALLOW_TARGETS: '' });
-    const urls = [sink.url(), `http://localhost:${sink.port}/x`, `http://[::1]:${sink.port}/x`, `http://[::ffff:127.0.0.1]:${sink.port}/x`, `http://2130706433:${sink.port}/x`, `http://0.0.0.0:${sink.port}/x`, 'http://169.254.169.254/latest', 'http://10.0.0.1/x'];
+    const urls = [
+      sink.url(),
+      `http://localhost:${sink.port}/x`,
+      `http://[::1]:${sink.port}/x`,
+      `http://[::ffff:127.0.0.1]:${sink.port}/x`,
+      `http://2130706433:${sink.port}/x`,
+      `http://0.0.0.0:${sink.port}/x`,
+      'http://169.254.169.254/latest',
+      'http://10.0.0.1/x',
+    ];
     const followUps = [];
     for (const url of urls) {
       const n = ++taken;

@@ -87,12 +87,15 @@ export class Daemon {
     clearTimeout(hurry);
     this.check();
     if (early || code !== 0)
-      throw new Error(`ringbackd ${early ? 'died' : 'left'} with ${code ?? signal}; log in ${this.logFile}\n${this.tail()}`);
+      throw new Error(
+        `ringbackd ${early ? 'died' : 'left'} with ${code ?? signal}; log in ${this.logFile}\n${this.tail()}`,
+      );
     return performance.now() - begin;
   }
 
   check() {
     const at = this.lines.findIndex((line) => sanitizer.test(line));
-    if (at >= 0) throw new Error(`ringbackd is unsound; log in ${this.logFile}\n${this.lines.slice(at, at + 25).join('\n')}`);
+    if (at >= 0)
+      throw new Error(`ringbackd is unsound; log in ${this.logFile}\n${this.lines.slice(at, at + 25).join('\n')}`);
   }
 }

@@ -46,9 +46,16 @@ export function batched(events, contentType = 'application/cloudevents-batch+jso
 export const modes = { binary, structured, batched: (one) => batched([one]) };
 
 // The headers of a signed request; several secrets make several signatures.
-export function signed(secret, body = '', { id = `msg_${randomUUID()}`, at = Math.floor(Date.now() / 1000), more = [] } = {}) {
+export function signed(
+  secret,
+  body = '',
+  { id = `msg_${randomUUID()}`, at = Math.floor(Date.now() / 1000), more = [] } = {},
+) {
   const sign = (key) =>
-    `v1,${createHmac('sha256', Buffer.from(key.replace(/^whsec_/, ''), 'base64')).update(`${id}.${at}.`).update(body).digest('base64')}`;
+    `v1,${createHmac('sha256', Buffer.from(key.replace(/^whsec_/, ''), 'base64'))
+      .update(`${id}.${at}.`)
+      .update(body)
+      .digest('base64')}`;
   return {
     'webhook-id': id,
     'webhook-timestamp': String(at),
@@ -58,8 +65,16 @@ export function signed(secret, body = '', { id = `msg_${randomUUID()}`, at = Mat
 
 // Damm's check over the published quasigroup of order 10: 0 for a number that holds.
 const damm = [
-  '0317598642', '7092154863', '4206871359', '1750983426', '6123045978',
-  '3674209581', '5869720134', '8945362017', '9438617205', '2581436790',
+  '0317598642',
+  '7092154863',
+  '4206871359',
+  '1750983426',
+  '6123045978',
+  '3674209581',
+  '5869720134',
+  '8945362017',
+  '9438617205',
+  '2581436790',
 ];
 
 export function validReference(text) {

@@ -1,7 +1,10 @@
 // What the tests ask the database: the rows behind an answer, and the promise clock moved by moving rows.
 
 export const eventRows = (db, { source, id }) =>
-  db.rows('SELECT e.* FROM events e JOIN sources s USING (branch_id, source_id) WHERE s.source = $1 AND e.event_id = $2', [source, id]);
+  db.rows(
+    'SELECT e.* FROM events e JOIN sources s USING (branch_id, source_id) WHERE s.source = $1 AND e.event_id = $2',
+    [source, id],
+  );
 
 export const count = (db, table, where = 'true', params = []) =>
   db.value(`SELECT count(*) FROM ${table} WHERE ${where}`, params);
@@ -55,7 +58,10 @@ export async function bringDue(db, id, step) {
      WHERE follow_up_id = $1 AND step = $2`,
     [id, step],
   );
-  await db.force('UPDATE follow_ups SET raised_at = raised_at - $2::interval, due_at = due_at - $2::interval WHERE follow_up_id = $1', [id, by]);
+  await db.force(
+    'UPDATE follow_ups SET raised_at = raised_at - $2::interval, due_at = due_at - $2::interval WHERE follow_up_id = $1',
+    [id, by],
+  );
   await db.force('UPDATE follow_up_steps SET due_at = due_at - $2::interval WHERE follow_up_id = $1', [id, by]);
 }
 

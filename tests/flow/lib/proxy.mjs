@@ -40,7 +40,10 @@ export class Proxy {
 
   relay(client) {
     const server = net.connect(this.target);
-    for (const [from, to] of [[client, server], [server, client]]) {
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ]) {
       this.sockets.add(from);
       from.on('data', (bytes) => to.write(bytes));
       from.on('close', () => (this.sockets.delete(from), to.destroy()));

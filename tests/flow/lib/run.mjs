@@ -35,7 +35,11 @@ function fileOf(data) {
   return files.get(name);
 }
 
-const indent = (text) => text.split('\n').slice(0, 40).map((line) => `      ${line}`);
+const indent = (text) =>
+  text
+    .split('\n')
+    .slice(0, 40)
+    .map((line) => `      ${line}`);
 
 function onPass(data) {
   if (data.details.type === 'suite' || data.skip !== undefined || data.name.endsWith('.test.mjs')) return;

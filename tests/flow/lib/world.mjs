@@ -15,7 +15,14 @@ import { Proxy } from './proxy.mjs';
 // template: "small" (tests/flow/data), "sample" or null for an empty database; env: further RINGBACK_
 // settings; daemon: false starts none; proxy: true puts a relay between the daemon and PostgreSQL that can
 // take the database away; programs: another build folder.
-export async function world({ template = 'small', env = {}, daemon = true, gateways = ['pbx'], proxy = false, programs = build } = {}) {
+export async function world({
+  template = 'small',
+  env = {},
+  daemon = true,
+  gateways = ['pbx'],
+  proxy = false,
+  programs = build,
+} = {}) {
   const made = new World(programs);
   after(() => made.close());
   await made.open(template, env, proxy);
@@ -114,15 +121,17 @@ class World {
     const wanted = Object.entries(labels).map(([key, value]) => `${key}="${value}"`);
     return text
       .split('\n')
-      .filter((line) => (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) && wanted.every((one) => line.includes(one)))
+      .filter(
+        (line) =>
+          (line.startsWith(`${name} `) || line.startsWith(`${name}{`)) && wanted.every((one) => line.includes(one)),
+      )
       .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
   }
 
   async close() {
     for (const client of this.clients) client.close();
     const faults = [];
-    for (const daemon of this.daemons)
-      if (!daemon.asked) await daemon.stop().catch((fault) => faults.push(fault));
+    for (const daemon of this.daemons) if (!daemon.asked) await daemon.stop().catch((fault) => faults.push(fault));
     await this.proxy?.close();
     await this.db?.close();
     if (this.dbname) await dropDatabase(this.dbname);
