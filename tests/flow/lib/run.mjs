@@ -23,6 +23,8 @@ const phases = [
   [wanted.filter((name) => alone.includes(name)), 1],
 ];
 
+const limit = Number(process.env.FLOW_LIMIT ?? 240_000); // ms for one file
+
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 const begin = performance.now();
 let passed = 0;
@@ -63,6 +65,7 @@ function onFail(data) {
 }
 
 function tell(file) {
+  file.told = true;
   const state = file.failed ? `${file.failed} failed, ${file.passed} passed` : `${file.passed} passed`;
   console.log(`${file.failed ? '✗' : '✓'} ${file.name.padEnd(14)} ${state}${file.took ? `  (${file.took})` : ''}`);
   for (const fault of file.faults.splice(0)) console.log(fault);
@@ -72,12 +75,11 @@ function onSummary(data) {
   if (!data.file) return;
   const file = fileOf(data);
   file.took = seconds(performance.now() - file.began);
-  file.told = true;
   tell(file);
 }
 
 async function runFiles(some, concurrency) {
-  const stream = run({ files: some.map((name) => join(folder, name)), concurrency, timeout: 240_000 });
+  const stream = run({ files: some.map((name) => join(folder, name)), concurrency, timeout: limit, execArgv: ['--test-force-exit'] });
   stream.on('test:dequeue', (data) => data.nesting === 0 && (fileOf(data).began ??= performance.now()));
   stream.on('test:diagnostic', (data) => data.file && fileOf(data).said.push(data.message));
   stream.on('test:pass', onPass);
@@ -86,6 +88,7 @@ async function runFiles(some, concurrency) {
   stream.on('test:stdout', (data) => process.stdout.write(data.message));
   stream.on('test:summary', onSummary);
   for await (const _ of stream); // to its end
+  for (const file of files.values()) if (!file.told) tell(file); // those that died before they could sum up
 }
 
 let cluster;

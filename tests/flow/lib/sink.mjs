@@ -48,7 +48,8 @@ export class Sink {
       const block = Buffer.alloc(65536, 'x');
       this.streamed ??= 0;
       const pour = () => {
-        while (!res.destroyed && res.write(block)) this.streamed += block.length;
+        do this.streamed += block.length;
+        while (!res.destroyed && res.write(block));
       };
       res.on('drain', pour);
       pour();
