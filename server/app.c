@@ -67,7 +67,7 @@ static void get_health(struct rb_request *req, void *ctx)
 static void get_ready(struct rb_request *req, void *ctx)
 {
     struct app *app = ctx;
-    rb_probe_ready(req, app->db[POOL_LOOKUP]);
+    rb_probe_ready(req, app->db[POOL_LOOKUP], app->db[POOL_INTAKE]);
 }
 
 static void get_metrics(struct rb_request *req, void *ctx)

@@ -32,10 +32,11 @@ static void on_pong(void *ctx, enum rb_err err, const struct rb_result *result)
         rb_reply_problem(req, 503, "unavailable", "the database does not answer", NULL, NULL, 0);
 }
 
-void rb_probe_ready(struct rb_request *req, struct rb_db *db)
+void rb_probe_ready(struct rb_request *req, struct rb_db *db, const struct rb_db *intake)
 {
     struct rb_db_step step = {.statement = &ping};
-    if (!rb_db_is_up(db) || rb_db_submit(db, &step, 1, READY_US, on_pong, req) != RB_OK)
+    if (!rb_db_is_up(intake) || !rb_db_is_up(db) ||
+        rb_db_submit(db, &step, 1, READY_US, on_pong, req) != RB_OK)
         rb_reply_problem(req, 503, "unavailable", "the database is away", NULL, NULL, 0);
 }
 

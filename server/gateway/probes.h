@@ -9,8 +9,8 @@
 
 /* 200 as long as the loop turns. */
 void rb_probe_health(struct rb_request *req);
-/* 200 when the database answers a question within two seconds, else 503. */
-void rb_probe_ready(struct rb_request *req, struct rb_db *db);
+/* 200 when the database answers a question within two seconds and intake is connected to it, else 503. */
+void rb_probe_ready(struct rb_request *req, struct rb_db *db, const struct rb_db *intake);
 /* OpenMetrics when the client asks for it, else Prometheus text. */
 void rb_probe_metrics(struct rb_request *req);
 

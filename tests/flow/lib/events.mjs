@@ -34,7 +34,9 @@ export function structured(event, contentType = 'application/cloudevents+json; c
 
 export function binary({ data, datacontenttype, ...attributes }) {
   const headers = Object.fromEntries(
-    Object.entries(attributes).map(([name, value]) => [`ce-${name}`, percentEncode(String(value))]),
+    Object.entries(attributes)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => [`ce-${name}`, percentEncode(String(value))]),
   );
   return { headers: { 'content-type': datacontenttype ?? 'application/json', ...headers }, body: JSON.stringify(data) };
 }

@@ -37,10 +37,12 @@ function fileOf(data) {
   return files.get(name);
 }
 
+const foreign = /^\s+at .*(node:internal|processTicksAndRejections|node_modules)/;
 const indent = (text) =>
   text
     .split('\n')
-    .slice(0, 40)
+    .filter((line) => line.trim() && !foreign.test(line))
+    .slice(0, 30)
     .map((line) => `      ${line}`);
 
 function onPass(data) {
@@ -79,8 +81,15 @@ function onSummary(data) {
 }
 
 async function runFiles(some, concurrency) {
-  const stream = run({ files: some.map((name) => join(folder, name)), concurrency, timeout: limit, execArgv: ['--test-force-exit'] });
-  stream.on('test:dequeue', (data) => data.nesting === 0 && (fileOf(data).began ??= performance.now()));
+  const stream = run({
+    files: some.map((name) => join(folder, name)),
+    concurrency,
+    timeout: limit,
+    execArgv: ['--test-force-exit'],
+  });
+  // The first files begin before anybody can listen.
+  for (const name of some) fileOf({ name }).began = performance.now();
+  stream.on('test:dequeue', (data) => data.name === data.file && (fileOf(data).began = performance.now()));
   stream.on('test:diagnostic', (data) => data.file && fileOf(data).said.push(data.message));
   stream.on('test:pass', onPass);
   stream.on('test:fail', onFail);

@@ -10,6 +10,7 @@ import { copyDatabase, dropDatabase } from './cluster.mjs';
 import { Database } from './database.mjs';
 import { Daemon } from './daemon.mjs';
 import { Client } from './client.mjs';
+import { eventually } from './eventually.mjs';
 import { Proxy } from './proxy.mjs';
 
 // template: "small" (tests/flow/data), "sample" or null for an empty database; env: further RINGBACK_
@@ -61,8 +62,8 @@ class World {
     });
   }
 
-  // Another daemon on the same database; the first becomes world.daemon, with a client for it.
-  async start(env = {}, args = []) {
+  // Another daemon on the same database becomes world.daemon, with a client for it. ready: wait until it serves.
+  async start(env = {}, { args = [], ready = true } = {}) {
     const whole = { ...this.env, ...(this.proxy && { RINGBACK_DATABASE: this.proxy.conninfo }), ...env };
     const log = join(this.logs, `ringbackd-${this.daemons.length}.log`);
     const daemon = await Daemon.start({ build: this.programs, env: whole, log, args });
@@ -70,7 +71,13 @@ class World {
     this.daemon = daemon;
     this.client?.close();
     this.client = this.newClient();
+    if (ready) await this.ready();
     return daemon;
+  }
+
+  ready() {
+    const look = async () => (await this.client.get('/readyz')).status === 200;
+    return eventually(look, { timeout: 15_000, what: 'ringbackd is ready' });
   }
 
   newClient(options = {}) {
