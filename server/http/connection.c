@@ -21,6 +21,8 @@
 
 #define LINGER_BYTES (32u << 20) /* thrown away behind an answer before the client is given up */
 
+enum { FEED_REQUESTS = 4 }; /* in one go, however many a client has piled up: others wait meanwhile */
+
 static void feed(struct rb_http_conn *conn);
 
 static size_t unsent(const struct rb_http_conn *conn)
@@ -125,6 +127,12 @@ static bool send_bytes(struct rb_http_conn *conn, const void *head, size_t head_
     return of_body == len || bufferevent_write(conn->bev, (const char *)body + of_body, len - of_body) == 0;
 }
 
+/* Reads on, but not from here. */
+static void feed_later(struct rb_http_conn *conn)
+{
+    bufferevent_trigger(conn->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
 /* The client has the whole answer. */
 static void next_request(struct rb_http_conn *conn)
 {
@@ -134,8 +142,7 @@ static void next_request(struct rb_http_conn *conn)
     }
     rb_http_conn_enter(conn, RB_LANE_IDLE);
     if (!conn->feeding && (conn->eof || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0)) {
-        /* not from here: the caller is a handler, which must not find another handler under its feet */
-        bufferevent_trigger(conn->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+        feed_later(conn); /* the caller is a handler, which must not find another handler under its feet */
     }
 }
 
@@ -250,8 +257,14 @@ static bool feed_some(struct rb_http_conn *conn, struct evbuffer *input)
 static void feed(struct rb_http_conn *conn)
 {
     struct evbuffer *input = bufferevent_get_input(conn->bev);
+    unsigned requests = 0;
     conn->feeding = true;
     while (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING) {
+        if (!conn->req && requests++ == FEED_REQUESTS) {
+            conn->feeding = false;
+            feed_later(conn);
+            return;
+        }
         if ((!conn->req && !begin(conn, input)) || !feed_some(conn, input)) {
             break;
         }

@@ -105,7 +105,7 @@ describe('the log', () => {
     for (const line of lines)
       assert.match(
         line,
-        /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) (error|warning|info|debug) [a-z-]+ \S/,
+        /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d) (error|warning|info|debug) [a-z-]+: \S/,
       );
     assert.ok(!lines.some((line) => line.includes('伪造的一行')));
   });

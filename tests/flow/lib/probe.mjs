@@ -1,31 +1,55 @@
-// A well-behaved client that keeps asking while others misbehave, and the latencies that it saw.
-import { pause } from './eventually.mjs';
+// A well-behaved client that keeps sending orders while others misbehave, and the latencies that it saw. It
+// lives in a thread of its own, so that what the test itself is busy with is not counted as the daemon's.
+import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Client } from './client.mjs';
+import { order, structured } from './events.mjs';
 
 export class Probe {
-  // ask(): one request; resolves to its latency in ms.
-  static start(ask, every = 5) {
+  // world: whose daemon and gateway are used. every: ms between an answer and the next request.
+  static async start(world, every = 5) {
     const probe = new Probe();
-    probe.running = probe.run(ask, every);
+    const data = { address: world.daemon.gateway, gateway: Object.values(world.gateways)[0], every };
+    probe.worker = new Worker(new URL(import.meta.url), { workerData: data });
+    await once(probe.worker, 'message');
     return probe;
   }
 
-  constructor() {
-    this.latencies = [];
-    this.stopping = false;
-  }
-
-  async run(ask, every) {
-    while (!this.stopping) {
-      this.latencies.push(await ask());
-      await pause(every);
-    }
-  }
-
+  // {n, p50, p99, most} in ms; faults: answers other than 200, connections lost.
   async stop() {
-    this.stopping = true;
-    await this.running;
-    const sorted = this.latencies.toSorted((a, b) => a - b);
-    const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
-    return { n: sorted.length, p50: at(0.5), p99: at(0.99), most: sorted.at(-1) };
+    this.worker.postMessage('stop');
+    const [{ latencies, faults }] = await once(this.worker, 'message');
+    latencies.sort((a, b) => a - b);
+    const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
+    return { n: latencies.length, p50: at(0.5), p99: at(0.99), most: latencies.at(-1), faults };
   }
 }
+
+async function work({ address, gateway, every }) {
+  const client = new Client(address, { gateway, sockets: 1 });
+  const latencies = [];
+  const faults = [];
+  let stopping = false;
+  parentPort.once('message', () => (stopping = true));
+  const ask = async () => {
+    try {
+      const answer = await client.post(structured(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] })));
+      latencies.push(answer.took);
+      if (answer.status !== 200) faults.push(`${answer.status} ${answer.text}`);
+    } catch (error) {
+      faults.push(error.message);
+    }
+  };
+  for (let i = 0; i < 20; i++) await ask(); // its own code is warm before anything counts
+  latencies.length = 0;
+  parentPort.postMessage('ready');
+  while (!stopping) {
+    await ask();
+    await pause(every);
+  }
+  client.close();
+  parentPort.postMessage({ latencies, faults });
+}
+
+if (!isMainThread && workerData?.gateway) await work(workerData);
