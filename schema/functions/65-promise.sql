@@ -1,0 +1,117 @@
+-- The promise clock in the database: firing the steps whose time has come, and the hourly housekeeping.
+
+-- p_after: a hint from the look before (null: none); rows may have been committed behind it, so that now and then the whole
+-- range is to be claimed. Claiming a step, making its notification and marking it fired is one transaction.
+-- Gives a row for each step dealt with (action, skipped, lateness in seconds), and behind them one without an action:
+-- looked_until is the next look's p_after, next_in the seconds until the next step is due (null: none is).
+CREATE OR REPLACE FUNCTION fire_due_steps(p_after timestamptz, p_most integer)
+RETURNS TABLE (action text, skipped text, lateness double precision, looked_until timestamptz, next_in double precision)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp ROWS 16
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    v_branch integer[];
+    v_follow_up bigint[];
+    v_step text[];
+    v_action text[];
+    v_whom text[];
+    v_due timestamptz[];
+    v_addressee integer[];
+    v_skipped text[];
+    v_fired_at timestamptz;
+BEGIN
+    SELECT array_agg(q.branch_id), array_agg(q.follow_up_id), array_agg(q.step), array_agg(q.action), array_agg(q.whom),
+           array_agg(q.due_at)
+        INTO v_branch, v_follow_up, v_step, v_action, v_whom, v_due
+    FROM (SELECT s.branch_id, s.follow_up_id, s.step, s.action, s.whom, s.due_at FROM follow_up_steps s
+          WHERE s.fired_at IS NULL AND s.due_at <= now() AND s.due_at > coalesce(p_after, '-infinity')
+          ORDER BY s.due_at LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED) q;
+
+    IF v_branch IS NOT NULL THEN
+        -- Whom to tell is looked up once for all that share an owner and an area: there are few of those.
+        WITH told AS MATERIALIZED (
+            SELECT f.branch_id, x.whom, f.owner_id, r.area_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
+                   array_agg(CASE WHEN f.state = 'closed' THEN 'closed'
+                                  WHEN f.state NOT IN ('open', 'acknowledged') THEN 'contacted' END) AS skipped
+            FROM unnest(v_branch, v_follow_up, v_whom) WITH ORDINALITY AS x (branch, follow_up, whom, n)
+            JOIN follow_ups f ON f.branch_id = x.branch AND f.follow_up_id = x.follow_up
+            LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
+            GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id
+        ), known AS MATERIALIZED (
+            SELECT t.items, t.skipped,
+                   CASE t.whom WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
+                               WHEN 'market_manager' THEN coalesce(
+                                   -- nearly always the owner's superior is the one: then his line is not walked
+                                   (SELECT m.person_id FROM people o
+                                    JOIN people m ON m.branch_id = o.branch_id AND m.person_id = o.reports_to_id
+                                    WHERE o.branch_id = t.branch_id AND o.person_id = t.owner_id
+                                      AND m.role = 'market_manager' AND m.retired_at IS NULL),
+                                   market_manager_of(t.branch_id, t.owner_id, t.retailer_id))
+                               ELSE duty_supervisor(t.branch_id) END AS addressee
+            FROM told t
+        )
+        SELECT array_agg(k.addressee ORDER BY i.n), array_agg(i.skipped ORDER BY i.n) INTO v_addressee, v_skipped
+        FROM known k CROSS JOIN LATERAL unnest(k.items, k.skipped) AS i (n, skipped);
+
+        INSERT INTO follow_up_history (branch_id, follow_up_id, kind, details)
+        SELECT x.branch, x.follow_up, x.action, json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
+        FROM unnest(v_branch, v_follow_up, v_action, v_step, v_whom, v_addressee, v_skipped)
+            AS x (branch, follow_up, action, step, whom, addressee, skipped)
+        LEFT JOIN people p ON p.branch_id = x.branch AND p.person_id = x.addressee
+        WHERE x.skipped IS NULL;
+
+        PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(x.action), array_agg(x.step),
+                                   array_agg(x.addressee))
+        FROM unnest(v_branch, v_follow_up, v_action, v_step, v_addressee, v_skipped)
+            AS x (branch, follow_up, action, step, addressee, skipped)
+        WHERE x.skipped IS NULL HAVING count(*) > 0;
+
+        v_fired_at := clock_timestamp();
+        UPDATE follow_up_steps s SET fired_at = v_fired_at, skipped = x.skipped
+            FROM unnest(v_branch, v_follow_up, v_step, v_skipped) AS x (branch, follow_up, step, skipped)
+            WHERE s.branch_id = x.branch AND s.follow_up_id = x.follow_up AND s.step = x.step;
+        RETURN QUERY SELECT x.action, x.skipped, extract(epoch FROM v_fired_at - x.due)::double precision,
+                            NULL::timestamptz, NULL::double precision
+            FROM unnest(v_action, v_skipped, v_due) AS x (action, skipped, due);
+    END IF;
+
+    RETURN QUERY SELECT NULL::text, NULL::text, NULL::double precision,
+        CASE WHEN cardinality(v_branch) = p_most THEN v_due[p_most] ELSE now() END,
+        (SELECT greatest(0, extract(epoch FROM s.due_at - clock_timestamp()))::double precision FROM follow_up_steps s
+         WHERE s.fired_at IS NULL AND s.due_at > now() ORDER BY s.due_at LIMIT 1);
+END $$;
+REVOKE EXECUTE ON FUNCTION fire_due_steps FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION fire_due_steps TO ringback_app;
+COMMENT ON FUNCTION fire_due_steps IS
+    'Claims steps that are due, notifies whom they are meant for, marks them fired; those no longer needed are skipped.';
+
+-- Never waits long for the lock on event_bodies, behind which intake would queue: the months are made ahead, the next hour
+-- tries again. A month that has rows in the default partition already stays there.
+CREATE OR REPLACE FUNCTION tidy() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp SET lock_timeout = '200ms' AS $$
+DECLARE
+    v_month timestamp;
+    v_name text;
+    v_made integer := 0;
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(hashtextextended('ringback.tidy', 0)) THEN
+        RETURN 0;
+    END IF;
+    FOR ahead IN 0..2 LOOP
+        v_month := date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead);
+        v_name := 'event_bodies_' || to_char(v_month, 'YYYY_MM');
+        CONTINUE WHEN to_regclass('ringback.' || v_name) IS NOT NULL;
+        BEGIN
+            EXECUTE format('CREATE TABLE %I PARTITION OF event_bodies FOR VALUES FROM (%L) TO (%L)', v_name,
+                           v_month AT TIME ZONE 'UTC', (v_month + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('COMMENT ON TABLE %I IS %L', v_name, 'What was sent in ' || to_char(v_month, 'YYYY-MM') || ' (UTC).');
+            v_made := v_made + 1;
+        EXCEPTION WHEN lock_not_available OR check_violation THEN
+            NULL;
+        END;
+    END LOOP;
+    RETURN v_made;
+END $$;
+REVOKE EXECUTE ON FUNCTION tidy FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tidy TO ringback_app;
+COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months; says how many.';
