@@ -1,6 +1,7 @@
 -- What the outbox needs besides delivery: finding targets for the stranded, giving up, sending again by hand, and figures.
 
-CREATE OR REPLACE FUNCTION adopt_stranded(p_branch integer DEFAULT NULL, p_most integer DEFAULT 500) RETURNS integer
+-- p_branch: null means all. A part at a time, so that a great number never makes a long transaction; the slow poll goes on.
+CREATE OR REPLACE FUNCTION adopt_stranded(p_branch integer) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
     v_adopted integer;
@@ -14,7 +15,7 @@ BEGIN
     ), picked AS MATERIALIZED (
         SELECT n.branch_id, n.notification_id, f.target_id, f.recipient_id
         FROM found f JOIN notifications n ON n.branch_id = f.branch_id AND n.addressee_id IS NOT DISTINCT FROM f.addressee_id
-        WHERE n.state = 'stranded' ORDER BY n.created_at LIMIT p_most FOR NO KEY UPDATE OF n SKIP LOCKED
+        WHERE n.state = 'stranded' ORDER BY n.created_at LIMIT 500 FOR NO KEY UPDATE OF n SKIP LOCKED
     )
     UPDATE notifications n
         SET state = 'waiting', target_id = k.target_id, recipient_id = k.recipient_id, next_attempt_at = now(),
@@ -55,7 +56,7 @@ CREATE OR REPLACE FUNCTION watch_outbox(OUT adopted integer, OUT given_up intege
     OUT stranded bigint, OUT failed bigint, OUT breakers_open bigint, OUT without_owner bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 BEGIN
-    adopted := adopt_stranded();
+    adopted := adopt_stranded(NULL);
     UPDATE notifications n SET state = 'failed', finished_at = now()
         WHERE (n.branch_id, n.notification_id) IN (
             SELECT w.branch_id, w.notification_id FROM notifications w JOIN targets t USING (branch_id, target_id)
