@@ -50,7 +50,8 @@ PEERS := $(patsubst tests/peers/%.c,$(OUT)/peers/%,$(wildcard tests/peers/*.c))
 
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 LLHTTP_O := $(OUT)/llhttp/api.o $(OUT)/llhttp/http.o $(OUT)/llhttp/llhttp.o
-GEN := $(OUT)/gen/queries.o $(OUT)/gen/migrations.o $(OUT)/gen/functions.o
+TEXTS := server/console/openapi.json
+GEN := $(OUT)/gen/texts.o $(OUT)/gen/queries.o $(OUT)/gen/migrations.o $(OUT)/gen/functions.o
 LIB := $(OUT)/libringback.a
 
 .PHONY: all debug programs unit fuzzers bench-programs peers check bench torture fuzz image install clean format lint
@@ -103,6 +104,9 @@ $(OUT)/gen/%.o: $(OUT)/gen/%.c
 $(OUT)/gen/queries.c: $(QUERIES)
 $(OUT)/gen/migrations.c: $(MIGRATIONS)
 $(OUT)/gen/functions.c: $(FUNCTIONS)
+$(OUT)/gen/texts.c: $(TEXTS) tools/embed.sh
+	@mkdir -p $(@D)
+	@tools/embed.sh texts $(TEXTS) >$@.tmp && mv $@.tmp $@
 $(OUT)/gen/%.c: tools/embed.sh schema/schema.h schema/%
 	@mkdir -p $(@D)
 	@tools/embed.sh $* $(filter %.sql,$^) >$@.tmp && mv $@.tmp $@

@@ -21,6 +21,7 @@
 #include "common/metrics.h"
 #include "common/net.h"
 #include "common/seal.h"
+#include "server/console/document.h"
 #include "server/db/db.h"
 #include "server/gateway/auth.h"
 #include "server/gateway/cloudevents.h"
@@ -82,11 +83,21 @@ static void post_events(struct rb_request *req, void *ctx)
     rb_cloudevents_post(req, &app->gateway);
 }
 
+static void get_openapi(struct rb_request *req, void *ctx)
+{
+    (void)ctx;
+    rb_console_openapi(req);
+}
+
 static const struct rb_route gateway_routes[] = {
     {"POST", "/v1/events", post_events, rb_cloudevents_body_limit},
     {"GET", "/healthz", get_health, NULL},
     {"GET", "/readyz", get_ready, NULL},
     {"GET", "/metrics", get_metrics, NULL},
+};
+
+static const struct rb_route console_routes[] = {
+    {"GET", "/api/v1/openapi.json", get_openapi, NULL},
 };
 
 /* --- what the rooms tell each other --- */
@@ -272,7 +283,8 @@ static bool open_http(struct app *app)
     app->http = rb_http_new(app->base, &limits, app->proxies);
     return open_listener(app, "gateway", app->config->listen_gateway, gateway_routes,
                          sizeof(gateway_routes) / sizeof(gateway_routes[0])) &&
-           open_listener(app, "console", app->config->listen_console, NULL, 0);
+           open_listener(app, "console", app->config->listen_console, console_routes,
+                         sizeof(console_routes) / sizeof(console_routes[0]));
 }
 
 static void open_events(struct app *app)

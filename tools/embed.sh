@@ -2,6 +2,7 @@
 # Turns .sql files into one C source: for schema/queries/claim.sql a constant rb_sql_claim.
 #   embed.sh queries FILE...      one constant a file
 #   embed.sh migrations FILE...   the table rb_migrations[] of name and text, in the order given
+#   embed.sh texts FILE...        one constant rb_text_NAME a file that is no SQL
 #   embed.sh functions FILE...    the table rb_functions[], likewise
 set -eu
 kind=$1
@@ -14,6 +15,12 @@ queries)
     for file; do
         name=$(basename "$file" .sql | tr - _)
         printf 'const char rb_sql_%s[] =\n%s;\n' "$name" "$(literal "$file")"
+    done
+    ;;
+texts)
+    for file; do
+        name=$(basename "${file%.*}" | tr - _)
+        printf 'extern const char rb_text_%s[];\nconst char rb_text_%s[] =\n%s;\n' "$name" "$name" "$(literal "$file")"
     done
     ;;
 migrations | functions)
