@@ -20,7 +20,10 @@ env -i build/release/ringbackd --config /dev/null --print-config >"$etc/ringback
 for document in README.md CHANGELOG.md LICENSE; do
     [ ! -f "$document" ] || install -m 644 "$document" "$prefix/share/doc/ringback"
 done
-[ ! -d docs ] || cp -R docs/. "$prefix/share/doc/ringback/"
+if [ -d docs ]; then
+    cp -R docs/. "$prefix/share/doc/ringback/"
+    chmod -R u=rwX,go=rX "$prefix/share/doc/ringback"
+fi
 chmod 644 "$prefix/lib/systemd/system/ringbackd.service" "$etc/ringback.conf.example"
 
 [ -z "$1" ] || exit 0
