@@ -42,7 +42,7 @@ static const struct rb_setting rows[] = {
      .help = "Time zone of the branch: order days and cycles turn at its midnight."},
     {AT(log_level), RB_SETTING_LEVEL, "info", .reloadable = true,
      .help = "Least level that is logged: error, warning, info or debug."},
-    {AT(allow_targets), RB_SETTING_NETWORKS, "", .reloadable = true,
+    {AT(allow_targets), RB_SETTING_NETWORKS, "",
      .help =
          "Networks, separated by commas, that notifications may reach although they are loopback, private "
          "or link-local."},

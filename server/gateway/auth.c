@@ -17,7 +17,7 @@
 
 enum { RELOAD_MS = 500, CREDENTIAL_BYTES = 512 };
 #define FRESH_US (RB_SECOND / 5)
-#define LOOKUP_US (2 * RB_SECOND)
+#define LOOKUP_US RB_SECOND
 
 extern const char rb_sql_gateways[];
 static const struct rb_statement gateways_statement = {"gateways", rb_sql_gateways};

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
+#include "common/clock.h"
 #include "server/gateway/attributes.h"
 #include "server/gateway/media.h"
 #include "server/http/problem.h"
@@ -19,6 +19,9 @@ enum {
     ANSWER_BYTES = 65536,
     BATCH_ANSWER_BYTES = 33554432
 };
+
+/* Of the five seconds within which a 503 is promised; the rest is for the way there and back. */
+#define ANSWER_US (RB_SECOND * 9 / 2)
 
 static const char media_json[] = "application/json";
 
@@ -38,8 +41,9 @@ struct post {
     char *area_code;
     int branch_id;
     int gateway_id;
-    size_t n;       /* events of a batch */
-    size_t waiting; /* of them without an outcome, and one for the loop that submits them */
+    int64_t deadline; /* for the last outcome, monotonic */
+    size_t n;         /* events of a batch */
+    size_t waiting;   /* of them without an outcome, and one for the loop that submits them */
     struct part *parts;
 };
 
@@ -107,7 +111,8 @@ static void post_single(struct post *post, const struct rb_attributes *attribute
         return;
     }
     rb_refusal_deinit(&why);
-    err = rb_intake_submit(post->ctx->intake, post->branch_id, post->gateway_id, event, on_single, post);
+    err = rb_intake_submit(post->ctx->intake, post->branch_id, post->gateway_id, event, post->deadline,
+                           on_single, post);
     if (err != RB_OK) {
         rb_event_free(event);
         answer_unavailable(post, words_for(err));
@@ -260,7 +265,8 @@ static void post_part(struct part *part, const json_t *item, struct rb_span text
         return;
     }
     rb_refusal_deinit(&why);
-    err = rb_intake_submit(post->ctx->intake, post->branch_id, post->gateway_id, event, on_part, part);
+    err = rb_intake_submit(post->ctx->intake, post->branch_id, post->gateway_id, event, post->deadline,
+                           on_part, part);
     if (err != RB_OK) {
         rb_event_free(event);
         rb_intake_count("unavailable");
@@ -363,8 +369,10 @@ void rb_cloudevents_post(struct rb_request *req, const struct rb_gateway_ctx *ct
     enum rb_auth_verdict verdict;
     struct rb_gateway gateway;
     RB_INVARIANT(post != NULL);
-    *post =
-        (struct post){.req = req, .ctx = ctx, .mode = rb_media_mode(rb_request_header(req, "content-type"))};
+    *post = (struct post){.req = req,
+                          .ctx = ctx,
+                          .deadline = rb_clock_mono() + ANSWER_US,
+                          .mode = rb_media_mode(rb_request_header(req, "content-type"))};
     if (rb_auth_check(ctx->auth, req, &verdict, &gateway, on_authenticated, post) == RB_OK)
         on_authenticated(post, verdict, &gateway);
 }

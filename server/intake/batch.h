@@ -17,7 +17,8 @@ struct rb_item {
     int branch_id;
     int gateway_id;
     struct rb_event *event;
-    int64_t started; /* monotonic */
+    int64_t started;  /* monotonic */
+    int64_t deadline; /* monotonic */
     rb_outcome_fn done;
     void *ctx;
 };

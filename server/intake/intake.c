@@ -254,11 +254,11 @@ static void on_batch_done(void *ctx, enum rb_err err, const struct rb_result *re
 
 static int64_t time_left(const struct batch *batch)
 {
-    int64_t first = batch->items[0]->started;
+    int64_t first = batch->items[0]->deadline;
     for (size_t i = 1; i < batch->n; i++)
-        if (batch->items[i]->started < first)
-            first = batch->items[i]->started;
-    return first + RB_INTAKE_US - rb_clock_mono();
+        if (batch->items[i]->deadline < first)
+            first = batch->items[i]->deadline;
+    return first - rb_clock_mono();
 }
 
 static void send_batch(struct batch *batch)
@@ -304,7 +304,7 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
     struct batch *next;
     (void)fd;
     (void)what;
-    while ((item = TAILQ_FIRST(&intake->queue)) && item->started + RB_INTAKE_US <= now) {
+    while ((item = TAILQ_FIRST(&intake->queue)) && item->deadline <= now) {
         TAILQ_REMOVE(&intake->queue, item, link);
         intake->queued--;
         end_unavailable(item, "too busy: send the same again");
@@ -349,7 +349,7 @@ void rb_intake_free(struct rb_intake *intake)
 }
 
 enum rb_err rb_intake_submit(struct rb_intake *intake, int branch_id, int gateway_id, struct rb_event *event,
-                             rb_outcome_fn done, void *ctx)
+                             int64_t deadline, rb_outcome_fn done, void *ctx)
 {
     if (!rb_db_is_up(intake->db))
         return RB_ERR_AWAY;
@@ -362,6 +362,7 @@ enum rb_err rb_intake_submit(struct rb_intake *intake, int branch_id, int gatewa
                              .gateway_id = gateway_id,
                              .event = event,
                              .started = rb_clock_mono(),
+                             .deadline = deadline,
                              .done = done,
                              .ctx = ctx};
     TAILQ_INSERT_TAIL(&intake->queue, item, link);

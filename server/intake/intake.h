@@ -42,12 +42,12 @@ struct rb_intake *rb_intake_new(struct event_base *base, struct rb_db *db,
 void rb_intake_free(struct rb_intake *intake);
 
 /*
- * Takes the event when RB_OK: done is called once from the loop, within RB_INTAKE_US. RB_ERR_FULL: the queue
- * is at its cap, RB_ERR_AWAY: no connection; the event stays the caller's.
+ * Takes the event when RB_OK: done is called once from the loop, by deadline (monotonic µs) or a tenth of a
+ * second later. RB_ERR_FULL: the queue is at its cap, RB_ERR_AWAY: no connection; the event stays the
+ * caller's.
  */
-#define RB_INTAKE_US (4 * RB_SECOND)
 enum rb_err rb_intake_submit(struct rb_intake *intake, int branch_id, int gateway_id, struct rb_event *event,
-                             rb_outcome_fn done, void *ctx) RB_MUST_CHECK;
+                             int64_t deadline, rb_outcome_fn done, void *ctx) RB_MUST_CHECK;
 
 /* Events that have no outcome yet. */
 unsigned rb_intake_waiting(const struct rb_intake *intake);
