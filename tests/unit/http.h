@@ -18,7 +18,7 @@
 #include "tests/unit/unit.h"
 
 #define PATIENCE 20
-#define BIG_BODY (4u << 20)
+#define BIG_BODY (8u << 20)
 #define PENDING_MAX 16
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
 
