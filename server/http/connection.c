@@ -23,8 +23,6 @@
 
 enum { FEED_REQUESTS = 4 }; /* in one go, however many a client has piled up: others wait meanwhile */
 
-static void feed(struct rb_http_conn *conn);
-
 static size_t unsent(const struct rb_http_conn *conn)
 {
     return evbuffer_get_length(bufferevent_get_output(conn->bev));
@@ -66,7 +64,7 @@ void rb_http_conn_close(struct rb_http_conn *conn)
     conn->listener->connections--;
     rb_set(conn->listener->gauge, conn->listener->connections);
     rb_http_conn_enter(conn, RB_LANE_DEAD);
-    rb_http_reap_soon(http);
+    rb_http_soon(http);
 }
 
 void rb_http_conn_free(struct rb_http_conn *conn)
@@ -127,22 +125,28 @@ static bool send_bytes(struct rb_http_conn *conn, const void *head, size_t head_
     return of_body == len || bufferevent_write(conn->bev, (const char *)body + of_body, len - of_body) == 0;
 }
 
-/* Reads on, but not from here. */
+/* Goes on with what is buffered, but not from here, and not before others had their turn. */
 static void feed_later(struct rb_http_conn *conn)
 {
-    bufferevent_trigger(conn->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+    rb_http_conn_enter(conn, RB_LANE_READY);
+    rb_http_soon(conn->http);
 }
 
 /* The client has the whole answer. */
 static void next_request(struct rb_http_conn *conn)
 {
+    if (conn->stuffed) {
+        conn->stuffed = false;
+        bufferevent_enable(conn->bev, EV_READ);
+    }
     if (conn->close) {
         linger(conn);
         return;
     }
-    rb_http_conn_enter(conn, RB_LANE_IDLE);
     if (!conn->feeding && (conn->eof || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0)) {
-        feed_later(conn); /* the caller is a handler, which must not find another handler under its feet */
+        feed_later(conn); /* whoever answers must not find another handler under its feet */
+    } else {
+        rb_http_conn_enter(conn, RB_LANE_IDLE);
     }
 }
 
@@ -261,9 +265,8 @@ static void feed(struct rb_http_conn *conn)
     conn->feeding = true;
     while (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING) {
         if (!conn->req && requests++ == FEED_REQUESTS) {
-            conn->feeding = false;
             feed_later(conn);
-            return;
+            break;
         }
         if ((!conn->req && !begin(conn, input)) || !feed_some(conn, input)) {
             break;
@@ -275,7 +278,18 @@ static void feed(struct rb_http_conn *conn)
     }
 }
 
+void rb_http_conn_go_on(struct rb_http_conn *conn)
+{
+    rb_http_conn_enter(conn, RB_LANE_IDLE);
+    feed(conn);
+}
+
 /* --- callbacks --- */
+
+static bool is_answering(const struct rb_http_conn *conn)
+{
+    return conn->lane == RB_LANE_HANDLING || conn->lane == RB_LANE_WRITING || conn->lane == RB_LANE_READY;
+}
 
 static void on_read(struct bufferevent *bev, void *arg)
 {
@@ -289,6 +303,10 @@ static void on_read(struct bufferevent *bev, void *arg)
         if (conn->lane == RB_LANE_LINGER && (conn->measure += len) > LINGER_BYTES) {
             rb_http_conn_close(conn);
         }
+    } else if (evbuffer_get_length(input) >= RB_INPUT_MAX) {
+        /* not by a watermark: above one libevent calls the callback again and again */
+        conn->stuffed = true;
+        bufferevent_disable(bev, EV_READ);
     }
 }
 
@@ -307,8 +325,8 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
     struct rb_http_conn *conn = arg;
     if (what & BEV_EVENT_CONNECTED) {
         rb_http_conn_enter(conn, RB_LANE_IDLE);
-    } else if ((what & BEV_EVENT_EOF) && (conn->lane == RB_LANE_HANDLING || conn->lane == RB_LANE_WRITING)) {
-        conn->eof = true; /* it may have closed one half only, and waits for the answer */
+    } else if ((what & BEV_EVENT_EOF) && is_answering(conn) && !conn->listener->tls) {
+        conn->eof = true; /* it may have closed one half only, and wait for the answer; TLS has no halves */
     } else {
         rb_http_conn_close(conn);
     }
@@ -348,7 +366,6 @@ struct rb_http_conn *rb_http_conn_adopt(struct rb_listener *listener, struct buf
     listener->connections++;
     rb_set(listener->gauge, listener->connections);
     bufferevent_setcb(bev, on_read, on_write, on_event, conn);
-    bufferevent_setwatermark(bev, EV_READ, 0, RB_INPUT_MAX);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
     return conn;
 }

@@ -1,6 +1,7 @@
 /*
- * All listeners and connections of the process: the lanes with their time limits, the reaper that frees what
- * was closed once the turn of the loop is over, draining and the end. Never touches a client's bytes.
+ * All listeners and connections of the process: the lanes with their time limits, what is put off until the
+ * turn of the loop is over (freeing what was closed, going on with what has more), draining and the end.
+ * Never touches a client's bytes.
  */
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -77,11 +78,19 @@ static void free_dead(struct rb_http *http)
     }
 }
 
-static void on_reap(evutil_socket_t fd, short what, void *arg)
+static void on_soon(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct rb_http *http = arg;
+    struct rb_http_conn *last = TAILQ_LAST(&http->lanes[RB_LANE_READY].conns, rb_lane_conns);
+    struct rb_http_conn *conn;
+    while ((conn = TAILQ_FIRST(&http->lanes[RB_LANE_READY].conns))) {
+        rb_http_conn_go_on(conn);
+        if (conn == last) {
+            break; /* those that came here meanwhile have the next turn */
+        }
+    }
     free_dead(http);
     if (http->draining && http->connections == 0 && http->drained) {
         void (*drained)(void *ctx) = http->drained;
@@ -90,9 +99,12 @@ static void on_reap(evutil_socket_t fd, short what, void *arg)
     }
 }
 
-void rb_http_reap_soon(struct rb_http *http)
+void rb_http_soon(struct rb_http *http)
 {
-    event_active(http->reaper, EV_TIMEOUT, 0);
+    static const struct timeval next_turn = {0}; /* an active event would come before other clients' bytes */
+    if (!evtimer_pending(http->soon, NULL)) {
+        evtimer_add(http->soon, &next_turn);
+    }
 }
 
 void rb_http_release(struct rb_http *http)
@@ -158,8 +170,8 @@ static void deinit(struct rb_http *http)
             event_free(http->lanes[i].timer);
         }
     }
-    if (http->reaper) {
-        event_free(http->reaper);
+    if (http->soon) {
+        event_free(http->soon);
     }
     rb_addresses_free(http->addresses);
     rb_buf_deinit(&http->scratch);
@@ -178,8 +190,8 @@ struct rb_http *rb_http_new(struct event_base *base, const struct rb_http_limits
     http->proxies = proxies;
     rb_buf_init(&http->scratch, SCRATCH_MAX);
     http->addresses = rb_addresses_new();
-    http->reaper = event_new(base, -1, 0, on_reap, http);
-    if (!http->addresses || !http->reaper || !lanes_init(http)) {
+    http->soon = evtimer_new(base, on_soon, http);
+    if (!http->addresses || !http->soon || !lanes_init(http)) {
         deinit(http);
         free(http);
         return NULL;
@@ -226,7 +238,7 @@ void rb_http_drain(struct rb_http *http, void (*drained)(void *ctx), void *ctx)
     hurry(&http->lanes[RB_LANE_HANDSHAKE], DRAIN_US);
     hurry(&http->lanes[RB_LANE_READING], DRAIN_US);
     hurry(&http->lanes[RB_LANE_WRITING], DRAIN_US);
-    rb_http_reap_soon(http);
+    rb_http_soon(http);
 }
 
 void rb_http_free(struct rb_http *http)

@@ -28,13 +28,14 @@ enum rb_lane_name {
     RB_LANE_READING,   /* a request is coming */
     RB_LANE_HANDLING,  /* a handler has the request; no limit here, the handler has its own */
     RB_LANE_WRITING,   /* an answer waits for the client to take it */
+    RB_LANE_READY,     /* answered; more requests of it are here and have their turn soon */
     RB_LANE_LINGER,    /* answered and half closed; what still comes is thrown away */
     RB_LANE_DEAD,      /* closed, freed after this turn of the loop */
     RB_LANES
 };
 
 struct rb_lane {
-    TAILQ_HEAD(, rb_http_conn) conns;
+    TAILQ_HEAD(rb_lane_conns, rb_http_conn) conns;
     struct rb_http *http;
     struct event *timer; /* NULL for lanes without a limit */
     int64_t limit_us;
@@ -72,7 +73,7 @@ struct rb_http {
     struct rb_listener *listeners;
     struct rb_lane lanes[RB_LANES];
     struct rb_addresses *addresses;
-    struct event *reaper;
+    struct event *soon;
     struct rb_buf scratch; /* heads of answers are written here */
     size_t buffered;       /* bytes of all bodies in memory */
     unsigned connections;
@@ -102,6 +103,7 @@ struct rb_http_conn {
     uint8_t lane;
     bool feeding; /* its bytes are being parsed further up the stack */
     bool fresh;   /* has not had a request yet */
+    bool stuffed; /* reading rests: RB_INPUT_MAX bytes wait */
     bool eof;     /* the client has sent all it will send */
     bool close;   /* no further request after the present answer */
     bool linger;  /* ... and what the client may still be sending must not destroy that answer */
@@ -150,7 +152,8 @@ struct rb_request {
     bool after_lf;     /* ... and whether they ended a line of the head */
     bool target_done;
     bool protocol_done;
-    bool in_name;  /* a header's name has begun */
+    bool in_name; /* a header's name has begun */
+    bool tls;
     bool is_query; /* the method QUERY, which llhttp is told as another */
     bool keep_alive;
     bool expects_continue;
@@ -161,7 +164,7 @@ struct rb_request {
 
 /* --- http.c: the connections of the process --- */
 void rb_http_conn_enter(struct rb_http_conn *conn, enum rb_lane_name name);
-void rb_http_reap_soon(struct rb_http *http);
+void rb_http_soon(struct rb_http *http);    /* sees to READY and DEAD once this turn is over */
 void rb_http_release(struct rb_http *http); /* a request is gone */
 
 /* --- address.c --- */
@@ -186,8 +189,9 @@ struct rb_http_conn *rb_http_conn_new(struct rb_listener *listener, int fd, cons
 /* The same over any bufferevent, which it takes: the fuzzer's way in. */
 struct rb_http_conn *rb_http_conn_adopt(struct rb_listener *listener, struct bufferevent *bev,
                                         const struct sockaddr *peer, struct rb_address *address);
-void rb_http_conn_close(struct rb_http_conn *conn); /* at once; safe anywhere, memory goes with the reaper */
-void rb_http_conn_free(struct rb_http_conn *conn);  /* the reaper's */
+void rb_http_conn_close(struct rb_http_conn *conn); /* at once; safe anywhere, memory goes after the turn */
+void rb_http_conn_free(struct rb_http_conn *conn);
+void rb_http_conn_go_on(struct rb_http_conn *conn); /* from READY */
 void rb_http_conn_expire(struct rb_http_conn *conn);
 bool rb_http_conn_has_unread(const struct rb_http_conn *conn);
 /* Sends an answer to the present request, which is released, and goes on with the connection. */

@@ -38,6 +38,7 @@ struct rb_request *rb_request_new(struct rb_http_conn *conn)
     req->conn = conn;
     req->listener = conn->listener;
     req->ctx = conn->listener->ctx;
+    req->tls = conn->listener->tls != NULL;
     req->peer = conn->peer;
     req->started = rb_clock_mono();
     req->text = req->text_inline;
@@ -228,7 +229,7 @@ const struct sockaddr *rb_request_peer(const struct rb_request *req)
 
 bool rb_request_is_tls(const struct rb_request *req)
 {
-    return req->listener->tls != NULL;
+    return req->tls;
 }
 
 int64_t rb_request_started(const struct rb_request *req)
