@@ -300,11 +300,15 @@ static void on_expire(evutil_socket_t fd, short what, void *arg)
     struct rb_intake *intake = arg;
     int64_t now = rb_clock_mono();
     struct rb_item *item;
+    struct rb_item *next_item;
     struct batch *batch;
     struct batch *next;
     (void)fd;
     (void)what;
-    while ((item = TAILQ_FIRST(&intake->queue)) && item->deadline <= now) {
+    for (item = TAILQ_FIRST(&intake->queue); item; item = next_item) {
+        next_item = TAILQ_NEXT(item, link);
+        if (item->deadline > now)
+            continue;
         TAILQ_REMOVE(&intake->queue, item, link);
         intake->queued--;
         end_unavailable(item, "too busy: send the same again");
