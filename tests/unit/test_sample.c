@@ -460,13 +460,15 @@ static int unlink_one(const char *path, const struct stat *stat, int flag, struc
 
 static int setup(void **state)
 {
-    char path[4096];
+    char path[4096], *end;
     ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 32);
 
     (void)state;
     assert_true(len > 0);
     program[len] = 0;
-    strcpy(strstr(program, "/tests/"), "/ringback-sample");
+    end = strstr(program, "/tests/");
+    assert_non_null(end);
+    snprintf(end, sizeof(program) - (size_t)(end - program), "/ringback-sample");
     assert_non_null(mkdtemp(folder));
     path_of(path, "first", "");
     assert_int_equal(run(path, NULL, NULL, NULL), 0);

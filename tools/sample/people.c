@@ -2,6 +2,7 @@
  * people.csv: the line of command from the supervisors down to the account managers, and the rest of the
  * front line. An account manager's deputy is the next one of his area.
  */
+#include "common/err.h"
 #include "tools/sample/sample.h"
 #include "tools/sample/words.h"
 
@@ -36,6 +37,7 @@ static bool area_by_role(const struct plan *plan, enum role role, unsigned index
 
 static void superior(const struct plan *plan, enum role role, unsigned index, char text[SAMPLE_TEXT])
 {
+    RB_INVARIANT(plan->count[SUPERVISOR] > 0);
     if (role == SUPERVISOR) {
         text[0] = 0;
     } else if (role == ACCOUNT_MANAGER) {

@@ -5,8 +5,6 @@
  */
 #include "tools/sample/sample.h"
 
-#include <string.h>
-
 #include "tools/sample/words.h"
 
 #define BOOK 190 /* retailers of an account manager, about */
@@ -76,9 +74,10 @@ const char *area_word(unsigned area, char text[SAMPLE_TEXT])
     unsigned round = area / places.n;
 
     if (round == 0) {
-        return strcpy(text, places.word[area % places.n]);
+        snprintf(text, SAMPLE_TEXT, "%s", places.word[area % places.n]);
+    } else {
+        snprintf(text, SAMPLE_TEXT, "%s%u区", places.word[area % places.n], round + 1);
     }
-    snprintf(text, SAMPLE_TEXT, "%s%u区", places.word[area % places.n], round + 1);
     return text;
 }
 

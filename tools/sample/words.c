@@ -8,7 +8,7 @@
 
 #define WORDS(list)                                                                                          \
     {                                                                                                        \
-        list, sizeof(list) / sizeof(list[0])                                                                 \
+        (list), sizeof(list) / sizeof((list)[0])                                                             \
     }
 
 static const char *const surnames_list[] = {
