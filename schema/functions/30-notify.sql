@@ -17,11 +17,20 @@ END $$;
 COMMENT ON FUNCTION first_live_target(integer, integer) IS
     'Where a notification for somebody goes: his first live target, else that of the next one up the line; no row: nobody has one.';
 
+CREATE OR REPLACE FUNCTION uri_segment(p_text text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT CASE WHEN p_text ~ '^[A-Za-z0-9._~-]*$' THEN p_text ELSE
+        (SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9._~-]' THEN c
+                                ELSE regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\1', 'g') END, '')
+         FROM regexp_split_to_table(p_text, '') AS c) END
+$$;
+COMMENT ON FUNCTION uri_segment(text) IS 'A code as one segment of a URI, percent-encoded (RFC 3986): sources are URI references.';
+
 CREATE OR REPLACE FUNCTION notification_body(p_id uuid, p_branch integer, p_follow_up bigint, p_type text, p_step text,
                                              p_recipient integer) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object(
-        'specversion', '1.0', 'id', p_id, 'source', '/ringback/' || b.code,
+        'specversion', '1.0', 'id', p_id, 'source', '/ringback/' || uri_segment(b.code),
         'type', 'ringback.follow-up.' || p_type, 'subject', f.follow_up_id::text, 'time', now(),
         'datacontenttype', 'application/json',
         'data', json_build_object(
