@@ -145,6 +145,8 @@ describe('two daemons', () => {
     const first = w.daemon;
     const same = { RINGBACK_REUSE_PORT: 'true', RINGBACK_LISTEN_GATEWAY: `127.0.0.1:${first.gateway.port}` };
     await w.start(same);
+    const looks = () => Promise.all(Array.from({ length: 20 }, () => w.newClient({ sockets: 1 }).get('/readyz')));
+    await eventually(async () => (await looks()).every((answer) => answer.status === 200), { what: 'both are ready' });
     const sent = Array.from({ length: 60 }, () => anOrder());
     const post = (one) => w.newClient({ sockets: 1 }).post(structured(one));
     const before = await Promise.all(sent.slice(0, 40).map(post));

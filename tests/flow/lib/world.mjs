@@ -81,7 +81,11 @@ class World {
   }
 
   newClient(options = {}) {
-    const client = new Client(this.daemon.gateway, { gateway: Object.values(this.gateways)[0], ...options });
+    const client = new Client(this.daemon.gateway, {
+      gateway: Object.values(this.gateways)[0],
+      ...this.clientOptions,
+      ...options,
+    });
     this.clients.push(client);
     return client;
   }
