@@ -180,11 +180,13 @@ static enum rb_err digest_object(struct digest *digest, const json_t *object, un
         if (!members)
             return RB_ERR_NOMEM;
     }
-    for (void *it = json_object_iter(mutable_object); it; it = json_object_iter_next(mutable_object, it)) {
+    void *it = json_object_iter(mutable_object);
+    for (; it && i < n; it = json_object_iter_next(mutable_object, it)) {
         members[i].key = json_object_iter_key(it);
         members[i].len = json_object_iter_key_len(it);
         members[i++].value = json_object_iter_value(it);
     }
+    n = i;
     sort_members(members, n);
     digest_tag(digest, 'o', n);
     for (i = 0; i < n && err == RB_OK; i++) {

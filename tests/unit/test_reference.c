@@ -22,8 +22,8 @@ static void test_all_ten_check_digits_but_one_are_wrong(void **state)
     for (int64_t body = 100000000; body <= 999999999; body += 1234577) {
         rb_reference_make(body, text);
         char right = text[9];
-        for (char digit = '0'; digit <= '9'; digit++) {
-            text[9] = digit;
+        for (int digit = '0'; digit <= '9'; digit++) {
+            text[9] = (char)digit;
             assert_int_equal(rb_reference_valid(text), digit == right);
         }
     }
@@ -37,9 +37,9 @@ static void test_slips_are_found(void **state)
         rb_reference_make(body, good);
         assert_true(rb_reference_valid(good));
         for (int i = 0; i < 10; i++) {
-            for (char digit = '0'; digit <= '9'; digit++) {
+            for (int digit = '0'; digit <= '9'; digit++) {
                 memcpy(text, good, sizeof(text));
-                text[i] = digit;
+                text[i] = (char)digit;
                 assert_int_equal(rb_reference_valid(text), digit == good[i]);
             }
             if (i < 9 && good[i] != good[i + 1]) {
