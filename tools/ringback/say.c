@@ -11,7 +11,7 @@
 #define LINE_SIZE 4096
 
 /* A name from a file or a message of the database must not start a line of its own, nor move the cursor. */
-static void say_line(const char *fmt, va_list args)
+static void RB_PRINTF(1, 0) say_line(const char *fmt, va_list args)
 {
     char line[LINE_SIZE];
     vsnprintf(line, sizeof(line), fmt, args);
