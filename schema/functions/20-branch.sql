@@ -26,16 +26,16 @@ COMMENT ON FUNCTION add_branch(text, text, text) IS 'Makes a branch with its num
 CREATE OR REPLACE FUNCTION cycle_at(p_branch integer, p_at timestamptz) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_day date;
-    v_first smallint;
     v_start date;
     v_cycle integer;
 BEGIN
-    SELECT (p_at AT TIME ZONE timezone)::date, cycle_first_day INTO v_day, v_first
-        FROM branches WHERE branch_id = p_branch;
-    v_start := v_day - (extract(isodow FROM v_day)::integer - v_first + 7) % 7;
-    SELECT cycle_id INTO v_cycle FROM order_cycles WHERE branch_id = p_branch AND starts_on = v_start;
-    IF NOT FOUND THEN
+    SELECT d.starts_on, c.cycle_id INTO v_start, v_cycle
+    FROM branches b
+    CROSS JOIN LATERAL (SELECT (p_at AT TIME ZONE b.timezone)::date AS today) t
+    CROSS JOIN LATERAL (SELECT t.today - (extract(isodow FROM t.today)::integer - b.cycle_first_day + 7) % 7 AS starts_on) d
+    LEFT JOIN order_cycles c ON c.branch_id = b.branch_id AND c.starts_on = d.starts_on
+    WHERE b.branch_id = p_branch;
+    IF v_cycle IS NULL THEN
         INSERT INTO order_cycles (branch_id, starts_on, ends_on) VALUES (p_branch, v_start, v_start + 6)
             ON CONFLICT (branch_id, starts_on) DO NOTHING;
         SELECT cycle_id INTO STRICT v_cycle FROM order_cycles WHERE branch_id = p_branch AND starts_on = v_start;

@@ -40,9 +40,11 @@ DECLARE
 BEGIN
     SELECT array_agg(CASE WHEN x.code IS NOT NULL THEN r.retailer_id ELSE retailer_by_phone(p_branch[x.event], x.phone) END
                      ORDER BY x.n),
-           array_agg(o.person_id ORDER BY x.n)
-        INTO v_retailer, v_operator
-    FROM unnest(p_event, p_retailer, p_phone, p_operator) WITH ORDINALITY AS x (event, code, phone, operator, n)
+           array_agg(o.person_id ORDER BY x.n), array_agg(reference_of(x.body) ORDER BY x.n)
+        INTO v_retailer, v_operator, v_reference
+    FROM (SELECT x.*, CASE WHEN x.event <> ALL (p_skip) THEN nextval(b.reference_sequence) END AS body
+          FROM unnest(p_event, p_retailer, p_phone, p_operator) WITH ORDINALITY AS x (event, code, phone, operator, n)
+          JOIN branches b ON b.branch_id = p_branch[x.event] OFFSET 0) x
     LEFT JOIN retailers r ON r.branch_id = p_branch[x.event] AND r.code = x.code AND r.retired_at IS NULL
     LEFT JOIN people o ON o.branch_id = p_branch[x.event] AND o.code = x.operator AND o.role = 'operator'
         AND o.retired_at IS NULL;
@@ -92,7 +94,7 @@ BEGIN
                   UNION ALL
                   SELECT p_event[x.o] FROM unnest(l_order, v_product) AS x (o, product) WHERE x.product IS NULL) bad);
     END IF;
-    IF NOT EXISTS (SELECT FROM unnest(p_event) AS x (event) WHERE x.event <> ALL (p_skip)) THEN
+    IF p_event <@ p_skip THEN
         RETURN;
     END IF;
 
@@ -118,11 +120,6 @@ BEGIN
                 ON u.branch_id = p_branch[p_event[x.o]] AND u.retailer_id = v_retailer[x.o] AND u.product_id = x.product
                    AND x.most IS NOT NULL) x;
     END IF;
-
-    SELECT array_agg(reference_of(x.body) ORDER BY x.n) INTO v_reference
-    FROM (SELECT x.n, CASE WHEN x.event <> ALL (p_skip) THEN nextval(b.reference_sequence) END AS body
-          FROM unnest(p_event) WITH ORDINALITY AS x (event, n)
-          JOIN branches b ON b.branch_id = p_branch[x.event] OFFSET 0) x;
 
     RETURN QUERY
         WITH line AS MATERIALIZED (

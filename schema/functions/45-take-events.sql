@@ -28,22 +28,20 @@ DECLARE
     v_answer text[];
     v_code text[];
     v_errors text[];
-    v_count integer;
     v_stored integer;
 BEGIN
     FOR attempt IN 1..2 LOOP
-        SELECT array_agg(s.source_id ORDER BY x.n) INTO v_source
-        FROM unnest(p_branch, p_source) WITH ORDINALITY AS x (branch, source, n)
-        LEFT JOIN sources s ON s.branch_id = x.branch AND s.source = x.source;
+        SELECT array_agg(s.source_id ORDER BY x.n), array_agg(x.n::integer) FILTER (WHERE e.event_id IS NOT NULL)
+            INTO v_source, v_known
+        FROM unnest(p_branch, p_source, p_id) WITH ORDINALITY AS x (branch, source, id, n)
+        LEFT JOIN sources s ON s.branch_id = x.branch AND s.source = x.source
+        LEFT JOIN events e ON e.branch_id = x.branch AND e.source_id = s.source_id AND e.event_id = x.id;
         EXIT WHEN array_position(v_source, NULL) IS NULL;
         INSERT INTO sources (branch_id, source)
         SELECT DISTINCT x.branch, x.source FROM unnest(p_branch, p_source, v_source) AS x (branch, source, known)
         WHERE x.known IS NULL ORDER BY 1, 2 ON CONFLICT (branch_id, source) DO NOTHING;
     END LOOP;
 
-    SELECT array_agg(x.n::integer) INTO v_known
-    FROM unnest(p_branch, v_source, p_id) WITH ORDINALITY AS x (branch, source, id, n)
-    JOIN events e ON e.branch_id = x.branch AND e.source_id = x.source AND e.event_id = x.id;
     IF v_known IS NULL THEN
         v_known := '{}';
     ELSE
@@ -60,19 +58,27 @@ BEGIN
             WHERE e.content_hash <> p_hash[x.n];
     END IF;
 
-    SELECT array_agg(t.event), array_agg(t.outcome), array_agg(t.answer), array_agg(t.code), array_agg(t.errors)
-        INTO v_event, v_outcome, v_answer, v_code, v_errors
-    FROM (SELECT * FROM take_orders(v_known, p_branch, p_gateway, p_time, p_head, o_event, o_retailer, o_phone, o_call, o_operator,
-                                    o_note, l_order, l_line, l_product, l_cartons)
-              WHERE cardinality(o_event) > 0
-          UNION ALL
-          SELECT * FROM take_complaints(v_known, p_branch, p_gateway, p_time, p_head, c_event, c_retailer, c_caller, c_phone,
-                                        c_call, c_operator, c_text, c_kind, c_category, c_severity, c_order)
-              WHERE cardinality(c_event) > 0
-          UNION ALL
-          SELECT * FROM take_calls(v_known, p_branch, p_gateway, p_time, p_head, k_event, k_call, k_state, k_direction, k_from,
-                                   k_to, k_from_phone, k_to_phone, k_seconds, k_cause, k_recording)
-              WHERE cardinality(k_event) > 0) t;
+    -- Most batches have one kind only: what is not there costs nothing.
+    IF cardinality(o_event) > 0 THEN
+        SELECT array_agg(t.event), array_agg(t.outcome), array_agg(t.answer), array_agg(t.code), array_agg(t.errors)
+            INTO v_event, v_outcome, v_answer, v_code, v_errors
+        FROM take_orders(v_known, p_branch, p_gateway, p_time, p_head, o_event, o_retailer, o_phone, o_call, o_operator, o_note,
+                         l_order, l_line, l_product, l_cartons) t;
+    END IF;
+    IF cardinality(c_event) > 0 THEN
+        SELECT v_event || array_agg(t.event), v_outcome || array_agg(t.outcome), v_answer || array_agg(t.answer),
+               v_code || array_agg(t.code), v_errors || array_agg(t.errors)
+            INTO v_event, v_outcome, v_answer, v_code, v_errors
+        FROM take_complaints(v_known, p_branch, p_gateway, p_time, p_head, c_event, c_retailer, c_caller, c_phone, c_call,
+                             c_operator, c_text, c_kind, c_category, c_severity, c_order) t;
+    END IF;
+    IF cardinality(k_event) > 0 THEN
+        SELECT v_event || array_agg(t.event), v_outcome || array_agg(t.outcome), v_answer || array_agg(t.answer),
+               v_code || array_agg(t.code), v_errors || array_agg(t.errors)
+            INTO v_event, v_outcome, v_answer, v_code, v_errors
+        FROM take_calls(v_known, p_branch, p_gateway, p_time, p_head, k_event, k_call, k_state, k_direction, k_from, k_to,
+                        k_from_phone, k_to_phone, k_seconds, k_cause, k_recording) t;
+    END IF;
     IF v_event IS NULL THEN
         RETURN;
     END IF;
@@ -80,21 +86,22 @@ BEGIN
         RAISE EXCEPTION 'a counter was made meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
 
-    SELECT count(*) INTO v_count FROM unnest(v_outcome) AS x (outcome) WHERE x.outcome = 'accepted';
-    INSERT INTO events (branch_id, source_id, event_id, content_hash, answer)
-    SELECT p_branch[x.n], v_source[x.n], p_id[x.n], p_hash[x.n], x.answer
-    FROM unnest(v_event, v_outcome, v_answer) AS x (n, outcome, answer)
-    WHERE x.outcome = 'accepted'
-    ORDER BY 1, 2, 3
-    ON CONFLICT (branch_id, source_id, event_id) DO NOTHING;
-    GET DIAGNOSTICS v_stored = ROW_COUNT;
-    IF v_stored <> v_count THEN
+    WITH accepted AS MATERIALIZED (
+        SELECT x.n, x.answer FROM unnest(v_event, v_outcome, v_answer) AS x (n, outcome, answer) WHERE x.outcome = 'accepted'
+    ), registered AS (
+        INSERT INTO events (branch_id, source_id, event_id, content_hash, answer)
+        SELECT p_branch[x.n], v_source[x.n], p_id[x.n], p_hash[x.n], x.answer FROM accepted x
+        ORDER BY 1, 2, 3
+        ON CONFLICT (branch_id, source_id, event_id) DO NOTHING
+        RETURNING true
+    ), kept AS (
+        INSERT INTO event_bodies (branch_id, source_id, event_id, gateway_id, type, event_time, data)
+        SELECT p_branch[x.n], v_source[x.n], p_id[x.n], p_gateway[x.n], p_type[x.n], p_time[x.n], p_data[x.n] FROM accepted x
+    )
+    SELECT count(*) INTO v_stored FROM registered;
+    IF v_stored <> cardinality(array_positions(v_outcome, 'accepted')) THEN
         RAISE EXCEPTION 'an event of the batch was stored meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
-    INSERT INTO event_bodies (branch_id, source_id, event_id, gateway_id, type, event_time, data)
-    SELECT p_branch[x.n], v_source[x.n], p_id[x.n], p_gateway[x.n], p_type[x.n], p_time[x.n], p_data[x.n]
-    FROM unnest(v_event, v_outcome) AS x (n, outcome)
-    WHERE x.outcome = 'accepted';
 
     RETURN QUERY SELECT * FROM unnest(v_event, v_outcome, v_answer, v_code, v_errors);
 END $$;
