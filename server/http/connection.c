@@ -111,18 +111,24 @@ static ssize_t send_now(struct rb_http_conn *conn, const void *head, size_t head
 }
 
 static bool send_bytes(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
-                       size_t len)
+                       size_t len, bool lasting)
 {
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
     ssize_t now = send_now(conn, head, head_len, body, len);
     if (now < 0) {
         return false;
     }
     size_t sent = (size_t)now;
     size_t of_body = sent > head_len ? sent - head_len : 0;
-    if (sent < head_len && bufferevent_write(conn->bev, (const char *)head + sent, head_len - sent) != 0) {
+    if (sent < head_len && evbuffer_add(output, (const char *)head + sent, head_len - sent) != 0) {
         return false;
     }
-    return of_body == len || bufferevent_write(conn->bev, (const char *)body + of_body, len - of_body) == 0;
+    const char *rest = (const char *)body + of_body;
+    if (of_body == len) {
+        return true;
+    }
+    return (lasting ? evbuffer_add_reference(output, rest, len - of_body, NULL, NULL)
+                    : evbuffer_add(output, rest, len - of_body)) == 0;
 }
 
 /* Goes on with what is buffered, but not from here, and not before others had their turn. */
@@ -150,18 +156,36 @@ static void next_request(struct rb_http_conn *conn)
     }
 }
 
+/* The rest of an answer waits for its client. When too much waits in all, those go that have stood longest.
+ */
+static void wait_for_reader(struct rb_http_conn *conn, bool lasting)
+{
+    struct rb_http *http = conn->http;
+    rb_http_conn_enter(conn, RB_LANE_WRITING);
+    conn->measure = unsent(conn);
+    conn->unsent = lasting ? 0 : conn->measure;
+    http->unsent += conn->unsent;
+    struct rb_http_conn *at = TAILQ_FIRST(&http->lanes[RB_LANE_WRITING].conns);
+    while (http->unsent > http->limits.buffered_bytes && at) {
+        struct rb_http_conn *next = TAILQ_NEXT(at, link);
+        if (at->unsent > 0) {
+            rb_http_conn_close(at);
+        }
+        at = next;
+    }
+}
+
 void rb_http_conn_answer(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
-                         size_t len)
+                         size_t len, bool lasting)
 {
     struct rb_request *req = conn->req;
-    bool good = send_bytes(conn, head, head_len, body, len);
+    bool good = send_bytes(conn, head, head_len, body, len, lasting);
     conn->req = NULL;
     rb_request_free(req); /* not before: the body may be the request's own */
     if (!good) {
         rb_http_conn_close(conn);
     } else if (unsent(conn) > 0) {
-        conn->measure = unsent(conn);
-        rb_http_conn_enter(conn, RB_LANE_WRITING);
+        wait_for_reader(conn, lasting);
     } else {
         next_request(conn);
     }
@@ -214,7 +238,7 @@ static void say_continue(struct rb_http_conn *conn)
 {
     static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
     conn->req->expects_continue = false;
-    if (!send_bytes(conn, text, sizeof(text) - 1, NULL, 0)) {
+    if (!send_bytes(conn, text, sizeof(text) - 1, NULL, 0, true)) {
         rb_http_conn_close(conn);
     }
 }

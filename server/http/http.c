@@ -39,6 +39,8 @@ void rb_http_conn_enter(struct rb_http_conn *conn, enum rb_lane_name name)
     struct rb_http *http = conn->http;
     struct rb_lane *lane = &http->lanes[name];
     RB_INVARIANT(conn->lane != RB_LANE_DEAD);
+    http->unsent -= conn->unsent;
+    conn->unsent = 0;
     TAILQ_REMOVE(&http->lanes[conn->lane].conns, conn, link);
     TAILQ_INSERT_TAIL(&lane->conns, conn, link);
     conn->lane = (uint8_t)name;
@@ -46,6 +48,21 @@ void rb_http_conn_enter(struct rb_http_conn *conn, enum rb_lane_name name)
         conn->deadline = rb_clock_mono() + lane->limit_us;
         lane_arm(lane);
     }
+}
+
+/* A client that takes its answer slowly may go on; one that has stopped may not. */
+static bool has_moved(struct rb_http_conn *conn)
+{
+    size_t left = evbuffer_get_length(bufferevent_get_output(conn->bev));
+    size_t unsent = conn->unsent ? left : 0;
+    if (left + STALL_BYTES > conn->measure) {
+        return false;
+    }
+    rb_http_conn_enter(conn, RB_LANE_WRITING);
+    conn->measure = left;
+    conn->unsent = unsent;
+    conn->http->unsent += unsent;
+    return true;
 }
 
 static void on_lane_timer(evutil_socket_t fd, short what, void *arg)
@@ -56,12 +73,7 @@ static void on_lane_timer(evutil_socket_t fd, short what, void *arg)
     int64_t now = rb_clock_mono();
     struct rb_http_conn *conn;
     while ((conn = TAILQ_FIRST(&lane->conns)) && conn->deadline <= now) {
-        size_t left =
-            lane->name == RB_LANE_WRITING ? evbuffer_get_length(bufferevent_get_output(conn->bev)) : 0;
-        if (left && left + STALL_BYTES <= conn->measure) {
-            conn->measure = left;
-            rb_http_conn_enter(conn, RB_LANE_WRITING);
-        } else {
+        if (lane->name != RB_LANE_WRITING || !has_moved(conn)) {
             rb_http_conn_expire(conn);
         }
     }

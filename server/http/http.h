@@ -42,8 +42,10 @@ struct rb_http_limits {
     size_t
         header_bytes; /* request line and headers together: 431 beyond, 414 when the target alone is longer */
     unsigned headers; /* number of header lines */
-    size_t body_bytes;     /* default limit for a body */
-    size_t buffered_bytes; /* bodies of all requests together; beyond it a request with a body gets 503 */
+    size_t body_bytes; /* default limit for a body */
+    /* Bodies and long heads of all requests together: what goes beyond gets 503. As many bytes of answers may
+     * wait for their clients: beyond, those that have waited longest are closed. */
+    size_t buffered_bytes;
     int64_t
         request_us;  /* from the first byte of a request until all of it is there, whatever drips: then 408 */
     int64_t idle_us; /* a kept-alive connection without a request */
@@ -109,6 +111,10 @@ struct rb_header {
  * invariant. */
 void rb_reply(struct rb_request *req, int status, const char *content_type, const struct rb_header *headers,
               size_t n, const void *body, size_t len);
+
+/* The same with a body that stays as it is until the process ends, and is not copied. */
+void rb_reply_lasting(struct rb_request *req, int status, const char *content_type,
+                      const struct rb_header *headers, size_t n, const void *body, size_t len);
 
 /*
  * Answers application/problem+json (RFC 9457): type "/problems/CODE", title from the code's table, status,

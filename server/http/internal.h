@@ -16,9 +16,7 @@
 #include "common/metrics.h"
 #include "server/http/http.h"
 
-#define RB_INPUT_MAX                                                                                         \
-    8192u /* bytes of a client that wait unread in our memory while its request is handled                   \
-           */
+#define RB_INPUT_MAX 4096u   /* bytes of a client that wait while its request is handled; twice at most */
 #define RB_TEXT_INLINE 1024u /* request text kept without a second allocation */
 #define RB_HEADERS_INLINE 24u
 
@@ -75,7 +73,8 @@ struct rb_http {
     struct rb_addresses *addresses;
     struct event *soon;
     struct rb_buf scratch; /* heads of answers are written here */
-    size_t buffered;       /* bytes of all bodies in memory */
+    size_t buffered;       /* bytes of all bodies and long heads in memory */
+    size_t unsent;         /* bytes of all answers that clients have not taken */
     unsigned connections;
     unsigned requests; /* alive, those included whose client is gone: they keep this object */
     bool draining;
@@ -98,6 +97,7 @@ struct rb_http_conn {
     struct rb_request *req;
     struct rb_address *address; /* NULL for a trusted proxy */
     int64_t deadline;
+    size_t unsent;  /* WRITING: its part of http->unsent */
     size_t measure; /* WRITING: bytes not taken when the lane was entered; LINGER: bytes thrown away */
     union rb_peer peer;
     uint8_t lane;
@@ -145,6 +145,7 @@ struct rb_request {
 
     char *body;
     size_t body_len, body_size, body_limit;
+    size_t lent; /* what it has of http->buffered */
 
     size_t fed;        /* bytes given to llhttp so far */
     const char *chunk; /* what it is being given */
@@ -194,9 +195,10 @@ void rb_http_conn_free(struct rb_http_conn *conn);
 void rb_http_conn_go_on(struct rb_http_conn *conn); /* from READY */
 void rb_http_conn_expire(struct rb_http_conn *conn);
 bool rb_http_conn_has_unread(const struct rb_http_conn *conn);
-/* Sends an answer to the present request, which is released, and goes on with the connection. */
+/* Sends an answer to the present request, which is released, and goes on with the connection. lasting: body
+ * stays where it is for ever. */
 void rb_http_conn_answer(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
-                         size_t len);
+                         size_t len, bool lasting);
 
 /* --- parser.c --- */
 /* Feeds bytes; returns how many were used. Stops after a complete message; req->refusal tells of errors. */

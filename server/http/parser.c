@@ -22,7 +22,7 @@ static int fail(struct rb_request *req, int status, const char *code, const char
 
 static int no_memory(struct rb_request *req)
 {
-    return fail(req, 503, "busy", "no memory for this request");
+    return fail(req, 503, "busy", "too many requests in memory");
 }
 
 /* The byte n before at, which may have come with earlier bytes; 0 before the request's first. */
@@ -176,7 +176,7 @@ static int on_body(llhttp_t *llhttp, const char *at, size_t len)
     case RB_ERR_TOO_LARGE:
         return fail(req, 413, "too-large", "the body is larger than allowed");
     default:
-        return fail(req, 503, "busy", "too many bodies in memory");
+        return fail(req, 503, "busy", "too many requests in memory");
     }
 }
 

@@ -81,8 +81,8 @@ static void add_connection(struct rb_buf *head, const struct rb_request *req)
     }
 }
 
-void rb_reply(struct rb_request *req, int status, const char *content_type, const struct rb_header *headers,
-              size_t n, const void *body, size_t len)
+static void answer(struct rb_request *req, int status, const char *content_type,
+                   const struct rb_header *headers, size_t n, const void *body, size_t len, bool lasting)
 {
     struct rb_http_conn *conn = req->conn;
     RB_INVARIANT(status >= 200 && status <= STATUS_LAST);
@@ -116,7 +116,19 @@ void rb_reply(struct rb_request *req, int status, const char *content_type, cons
         return;
     }
     bool head_only = !has_content(status) || (req->method && strcmp(req->method, "HEAD") == 0);
-    rb_http_conn_answer(conn, head->data, head->len, body, head_only ? 0 : len);
+    rb_http_conn_answer(conn, head->data, head->len, body, head_only ? 0 : len, lasting);
+}
+
+void rb_reply(struct rb_request *req, int status, const char *content_type, const struct rb_header *headers,
+              size_t n, const void *body, size_t len)
+{
+    answer(req, status, content_type, headers, n, body, len, false);
+}
+
+void rb_reply_lasting(struct rb_request *req, int status, const char *content_type,
+                      const struct rb_header *headers, size_t n, const void *body, size_t len)
+{
+    answer(req, status, content_type, headers, n, body, len, true);
 }
 
 void rb_reply_problem(struct rb_request *req, int status, const char *code, const char *detail,

@@ -12,12 +12,28 @@
 
 #define BODY_FIRST 8192u /* larger bodies grow as they come: what is announced is not yet paid for */
 
-/* A larger copy of data, which may still be the part inside the request; NULL when memory is out. */
-static void *grown(void *data, size_t *size, size_t wanted, size_t item, const void *inlined)
+/* Memory that counts against what all requests together may have. */
+static bool lend(struct rb_request *req, size_t bytes)
+{
+    struct rb_http *http = req->http;
+    if (http->buffered + bytes > http->limits.buffered_bytes) {
+        return false;
+    }
+    http->buffered += bytes;
+    req->lent += bytes;
+    return true;
+}
+
+/* A larger copy of data, which may still be the part inside the request; NULL when there is none to have. */
+static void *grown(struct rb_request *req, void *data, size_t *size, size_t wanted, size_t item,
+                   const void *inlined)
 {
     size_t next = *size;
     while (next < wanted) {
         next *= 2;
+    }
+    if (!lend(req, (data == inlined ? next : next - *size) * item)) {
+        return NULL;
     }
     void *copy = data == inlined ? malloc(next * item) : realloc(data, next * item);
     if (copy && data == inlined) {
@@ -54,7 +70,7 @@ struct rb_request *rb_request_new(struct rb_http_conn *conn)
 void rb_request_free(struct rb_request *req)
 {
     struct rb_http *http = req->http;
-    http->buffered -= req->body_size;
+    http->buffered -= req->lent;
     free(req->body);
     if (req->text != req->text_inline) {
         free(req->text);
@@ -71,7 +87,7 @@ bool rb_request_reserve(struct rb_request *req, size_t n)
     if (req->text_len + n <= req->text_size) {
         return true;
     }
-    char *text = grown(req->text, &req->text_size, req->text_len + n, 1, req->text_inline);
+    char *text = grown(req, req->text, &req->text_size, req->text_len + n, 1, req->text_inline);
     if (text) {
         req->text = text;
     }
@@ -91,7 +107,7 @@ bool rb_request_add_text(struct rb_request *req, const char *data, size_t len)
 bool rb_request_add_header(struct rb_request *req)
 {
     if (req->header_count == req->header_size) {
-        struct rb_header_at *headers = grown(req->headers, &req->header_size, req->header_size + 1,
+        struct rb_header_at *headers = grown(req, req->headers, &req->header_size, req->header_size + 1,
                                              sizeof(*headers), req->headers_inline);
         if (!headers) {
             return false;
@@ -125,15 +141,11 @@ enum rb_err rb_request_add_body(struct rb_request *req, const char *data, size_t
     }
     if (wanted + 1 > req->body_size) {
         size_t size = body_room(req, wanted);
-        if (req->http->buffered - req->body_size + size > req->http->limits.buffered_bytes) {
+        char *body = lend(req, size - req->body_size) ? realloc(req->body, size) : NULL;
+        if (!body) {
             return RB_ERR_FULL;
         }
-        char *grown = realloc(req->body, size);
-        if (!grown) {
-            return RB_ERR_FULL;
-        }
-        req->http->buffered += size - req->body_size;
-        req->body = grown;
+        req->body = body;
         req->body_size = size;
     }
     memcpy(req->body + req->body_len, data, len);

@@ -80,6 +80,14 @@ static inline void on_big(struct rb_request *req, void *ctx)
     free(body);
 }
 
+static inline void on_lasting(struct rb_request *req, void *ctx)
+{
+    static char body[BIG_BODY];
+    (void)ctx;
+    memset(body, 'y', sizeof(body));
+    rb_reply_lasting(req, 200, "text/plain", NULL, 0, body, sizeof(body));
+}
+
 static inline size_t batch_limit(const struct rb_request *req)
 {
     const char *type = rb_request_header(req, "Content-Type");
@@ -111,6 +119,7 @@ static const struct rb_route fixture_routes[] = {
     {"POST", "/batch", on_echo, batch_limit},
     {"GET", "/later", on_later, NULL},
     {"GET", "/big", on_big, NULL},
+    {"GET", "/lasting", on_lasting, NULL},
     {"GET", "/seen/{id}", on_seen, NULL},
     {"GET", "/seen/{id}/sub/{sub}", on_seen, NULL},
     {"POST", "/seen/{id}", on_seen, NULL},
@@ -240,6 +249,19 @@ static inline void client_send_n(struct fixture *f, struct client *c, const char
 static inline void client_send(struct fixture *f, struct client *c, const char *text)
 {
     client_send_n(f, c, text, strlen(text));
+}
+
+/* One whose socket takes little, and which reads nothing by itself. */
+static inline struct client *client_deaf(struct fixture *f, const char *text)
+{
+    int small = 4096;
+    struct client *c = client_new(f);
+    close(c->fd);
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+    assert_int_equal(connect(c->fd, (struct sockaddr *)&f->address, f->address_len), 0);
+    client_send(f, c, text);
+    return c;
 }
 
 static inline bool client_has_more(struct client *c)

@@ -205,6 +205,66 @@ static void test_bodies_of_all_together(void **state)
     free(a.body);
 }
 
+/* Long heads are memory too. */
+static void test_heads_of_all_together(void **state)
+{
+    struct fixture *f = *state;
+    struct answer a = {0};
+    char *head = request_of(16000);
+    f->limits.buffered_bytes = 50000;
+    struct client *clients[4];
+    for (size_t i = 0; i < COUNT(clients); i++) {
+        clients[i] = client_new(f);
+        client_send_n(f, clients[i], head, 15999);
+    }
+    client_answer(f, clients[3], &a);
+    assert_problem(&a, 503, "busy");
+    client_send(f, clients[0], "\n");
+    client_answer(f, clients[0], &a);
+    assert_int_equal(a.status, 200);
+    for (size_t i = 0; i < COUNT(clients); i++) {
+        client_free(clients[i]);
+    }
+    WAIT_FOR(f, rb_http_connections(f->http) == 0);
+    assert_int_equal(f->http->buffered, 0);
+    free(head);
+    free(a.body);
+}
+
+static bool waits_for(struct fixture *f, size_t readers)
+{
+    struct rb_http_conn *conn;
+    TAILQ_FOREACH(conn, &f->http->lanes[RB_LANE_WRITING].conns, link)
+    {
+        readers--;
+    }
+    return readers == 0 && !TAILQ_FIRST(&f->http->lanes[RB_LANE_IDLE].conns);
+}
+
+/* Of clients that do not read, the one that has not read for longest gives way; what is not copied is free.
+ */
+static void test_answers_of_all_together(void **state)
+{
+    struct fixture *f = *state;
+    struct client *clients[4];
+    for (unsigned i = 0; i < COUNT(clients) - 1; i++) {
+        clients[i] = client_deaf(f, i ? GET("/big") : GET("/lasting"));
+        WAIT_FOR(f, waits_for(f, i + 1));
+    }
+    assert_in_range(f->http->unsent, 1, 2 * BIG_BODY);
+    f->http->limits.buffered_bytes = f->http->unsent + 1000;
+    clients[3] = client_deaf(f, GET("/big"));
+    WAIT_FOR(f, client_is_closed(clients[1]));
+    assert_true(clients[1]->len < BIG_BODY);
+    assert_int_equal(rb_http_connections(f->http), 3);
+    f->http->limits.buffered_bytes = 24u << 20;
+    for (size_t i = 0; i < COUNT(clients); i++) {
+        client_free(clients[i]);
+    }
+    WAIT_FOR(f, rb_http_connections(f->http) == 0);
+    assert_int_equal(f->http->unsent, 0);
+}
+
 static void test_connections_in_all(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +419,8 @@ int main(void)
         http_test(test_route_with_a_limit_of_its_own),
         http_test(test_chunks_that_are_all_wrapping),
         http_test(test_bodies_of_all_together),
+        http_test(test_heads_of_all_together),
+        http_test(test_answers_of_all_together),
         http_test(test_connections_in_all),
         http_test(test_connections_of_one_address),
         http_test(test_trusted_proxy_has_no_cap_of_its_own),

@@ -98,23 +98,11 @@ static void test_a_handler_may_take_longer(void **state)
     free(a.body);
 }
 
-static struct client *slow_reader(struct fixture *f)
-{
-    int small = 4096;
-    struct client *c = client_new(f);
-    close(c->fd);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&f->address, f->address_len), 0);
-    client_send(f, c, GET("/big"));
-    return c;
-}
-
 static void test_a_reader_that_never_reads_is_closed(void **state)
 {
     struct fixture *f = *state;
     f->limits.write_us = 100 * MS;
-    struct client *c = slow_reader(f);
+    struct client *c = client_deaf(f, GET("/big"));
     WAIT_FOR(f, rb_http_connections(f->http) == 1 && TAILQ_FIRST(&f->http->lanes[RB_LANE_WRITING].conns));
     WAIT_FOR(f, rb_http_connections(f->http) == 0);
     client_free(c);
@@ -126,7 +114,7 @@ static void test_a_reader_that_reads_on_gets_all(void **state)
     char *piece = malloc(1u << 20);
     size_t got = 0;
     f->limits.write_us = 100 * MS;
-    struct client *c = slow_reader(f);
+    struct client *c = client_deaf(f, GET("/big"));
     int64_t start = rb_clock_mono();
     while (got < BIG_BODY) { /* at 20 MiB a second, several of its limits long */
         ssize_t n = recv(c->fd, piece, 1u << 20, MSG_DONTWAIT);
