@@ -1,12 +1,12 @@
-// Runs the flow tests: one cluster for all, two files at a time, one line for a file, the details of failures
-// only. Closes with "N passed, N failed".
+// Runs the flow tests (those of the folder FLOW_FOLDER when it is set): one cluster for all, two files at a time,
+// one line for a file, the details of failures only. Closes with "N passed, N failed".
 import { run } from 'node:test';
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeTemplates, startCluster, stopCluster } from './cluster.mjs';
 
-const folder = fileURLToPath(new URL('..', import.meta.url));
+const folder = process.env.FLOW_FOLDER ?? fileURLToPath(new URL('..', import.meta.url));
 const limit = Number(process.env.FLOW_LIMIT ?? 240_000); // ms for one file
 const longest = ['webhooks', 'startup', 'tool', 'steps']; // begin first, so that the end is not a wait for one
 const alone = ['baddays']; // measure latency and memory: they have the machine for themselves, at the end
@@ -20,7 +20,7 @@ if (strange.length) {
   console.error(`no such test: ${strange.join(' ')}; there are: ${all.join(' ')}`);
   process.exit(2);
 }
-const wanted = names.length ? names : [...longest, ...all.filter((name) => !longest.includes(name))];
+const wanted = names.length ? names : all.toSorted((a, b) => longest.includes(b) - longest.includes(a));
 
 const begin = performance.now();
 const seconds = (since) => `${((performance.now() - since) / 1000).toFixed(1)} s`;
