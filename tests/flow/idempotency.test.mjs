@@ -3,7 +3,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { world } from './lib/world.mjs';
-import { count, eventRows, granted } from './lib/look.mjs';
+import { count, eventRows, granted, lingering } from './lib/look.mjs';
 import { batched, binary, call, complaint, event, modes, order, structured } from './lib/events.mjs';
 
 const w = await world({ gateways: ['pbx', 'second'] });
@@ -175,5 +175,25 @@ describe('twins', () => {
     assert.equal(answers.filter((answer) => answer.headers['ringback-replayed'] !== 'true').length, 1);
     assert.equal((await eventRows(w.db, sent)).length, 1);
     assert.deepEqual(await granted(w.db, 'R8', 'X1'), { lines: 7, counter: 7 });
+  });
+  it('to two daemons at once have one effect', async () => {
+    const here = w.client;
+    w.client = undefined;
+    await w.start();
+    const sent = Array.from({ length: 40 }, (_, i) =>
+      i % 2 ? anOrder() : complaint({ retailer: 'R1', text: '双份' }),
+    );
+    const both = [here, w.client];
+    const answers = await lingering(w.db, () =>
+      Promise.all(sent.flatMap((one) => both.map((client) => client.post(structured(one))))),
+    );
+    for (const [i, one] of sent.entries()) {
+      const [a, b] = answers.slice(2 * i, 2 * i + 2);
+      assert.deepEqual([a.status, b.status], [200, 200], a.text + b.text);
+      assert.equal(a.text, b.text);
+      assert.equal([a, b].filter((answer) => answer.headers['ringback-replayed'] === 'true').length, 1);
+      assert.equal((await eventRows(w.db, one)).length, 1);
+    }
+    assert.equal(await count(w.db, 'complaints', "text = '双份'"), 20);
   });
 });

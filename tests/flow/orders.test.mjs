@@ -2,7 +2,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { world } from './lib/world.mjs';
-import { granted } from './lib/look.mjs';
+import { granted, lingering } from './lib/look.mjs';
 import { eventually } from './lib/eventually.mjs';
 import { batched, binary, order, structured, validReference } from './lib/events.mjs';
 
@@ -186,6 +186,36 @@ describe('caps under crowds', () => {
       assert.equal(line.reason, line.granted < line.cartons ? 'over-cap' : null);
       assert.equal(line.granted, Math.min(line.cartons, line.cap - line.used));
     }
+  });
+});
+
+describe('caps under crowds of newcomers', () => {
+  it('are exact for counters that nobody had used before', async () => {
+    const codes = Array.from({ length: 60 }, (_, i) => `Z${i}`);
+    const phone = (i) => `154020${String(i).padStart(5, '0')}`;
+    await w.import(
+      'retailers',
+      ['code,name,phones,manager', ...codes.map((code, i) => `${code},新户,${phone(i)},AM1`)].join('\n'),
+    );
+    await eventually(
+      async () => (await place({ retailer: 'Z0', lines: [{ product: 'A1', cartons: 1 }] })).status === 200,
+    );
+    const clients = Array.from({ length: 64 }, () => w.newClient({ sockets: 1 }));
+    const orders = codes.flatMap((retailer) =>
+      Array.from({ length: 6 }, () => structured(order({ retailer, lines: [{ product: 'A2', cartons: 3 }] }))),
+    );
+    // Client n posts every 64th order, so that those of one retailer come at once.
+    const crowd = clients.map((client, n) => async () => {
+      for (let i = n; i < orders.length; i += clients.length) assert.equal((await client.post(orders[i])).status, 200);
+    });
+    await lingering(w.db, () => Promise.all(crowd.map((run) => run())));
+    const over = await w.db.rows(
+      `SELECT r.code, u.granted_cartons, sum(l.granted_cartons) AS lines FROM cycle_uses u JOIN retailers r USING (branch_id, retailer_id)
+       JOIN products p USING (branch_id, product_id) JOIN orders o USING (branch_id, retailer_id)
+       JOIN order_lines l ON l.reference = o.reference AND l.product_id = p.product_id
+       WHERE r.code LIKE 'Z%' AND p.code = 'A2' GROUP BY 1, 2 HAVING u.granted_cartons <> 10 OR sum(l.granted_cartons) <> 10`,
+    );
+    assert.deepEqual(over, []);
   });
 });
 

@@ -79,3 +79,16 @@ export async function hurryAttempts(db, id) {
   await db.force('UPDATE targets SET paused_until = NULL WHERE paused_until IS NOT NULL');
   return waits.map((row) => row.seconds);
 }
+
+// While work() goes on every transaction that stores events lingers before its commit, so that others meet
+// what it did and cannot see it yet.
+export async function lingering(db, work) {
+  await db.rows(`CREATE OR REPLACE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_sleep(0.01); RETURN NULL; END $$`);
+  await db.rows('CREATE TRIGGER linger AFTER INSERT ON events EXECUTE FUNCTION linger()');
+  try {
+    return await work();
+  } finally {
+    await db.rows('DROP TRIGGER linger ON events');
+  }
+}
