@@ -3,6 +3,7 @@
 // latency are measured; the runner lets no other file run meanwhile.
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
+import { setPriority } from 'node:os';
 import { world } from './lib/world.mjs';
 import { release } from './lib/paths.mjs';
 import { Wire, exchange } from './lib/client.mjs';
@@ -34,15 +35,18 @@ async function growthDuring(work) {
   return most - begin;
 }
 
-async function probed(work) {
-  const probe = await Probe.start(w);
-  await work();
-  return probe.stop();
-}
+// The bad clients live in this thread. They leave the processor to the daemon and to the good one, so that what
+// is measured is how the daemon treats its clients and not how the kernel treats its processes; what the machine
+// makes a lone client wait is measured first and allowed for.
+const probe = await Probe.start(w);
+const quiet = await probe.during(() => pause(1500));
+setPriority(10);
 
 const small = (growth) => assert.ok(growth < 32 * mib, `grew by ${(growth / mib).toFixed(1)} MiB`);
-const swift = (seen) =>
-  assert.ok(seen.p99 < 50 && seen.n > 20 && !seen.faults.length, `others waited: ${JSON.stringify(seen)}`);
+const swift = (seen) => {
+  const fine = seen.p99 < 50 + quiet.p99 && seen.n > 20 && !seen.faults.length;
+  assert.ok(fine, `others waited: ${JSON.stringify(seen)}, alone ${JSON.stringify(quiet)}`);
+};
 
 // Warm: pools and connections are there before anything is measured.
 for (let i = 0; i < 5; i++) await Promise.all(Array.from({ length: 64 }, () => w.post(anOrder())));
@@ -69,7 +73,7 @@ describe('bodies of 10 MB, a hundred at once', () => {
       let answers;
       let seen;
       const growth = await growthDuring(async () => {
-        seen = await probed(async () => {
+        seen = await probe.during(async () => {
           answers = await Promise.all(Array.from({ length: 100 }, () => flood(chunked)));
           await pause(300);
         });
@@ -128,7 +132,7 @@ describe('clients that drip', () => {
   it('headers or bodies are cut off after ten seconds, and nobody else waits', async () => {
     let fates;
     const growth = await growthDuring(async () => {
-      const seen = await probed(async () => {
+      const seen = await probe.during(async () => {
         fates = (
           await Promise.all([
             drip(100, 'POST /v1/events HTTP/1.1\r\nHost: x\r\n', 'X-a: b\r\n'),
@@ -152,7 +156,7 @@ describe('readers that never read', () => {
   it('are dropped, cost little memory, and nobody else waits', async () => {
     const wires = await Promise.all(Array.from({ length: 100 }, () => Wire.open(w.daemon.gateway)));
     const growth = await growthDuring(async () => {
-      const seen = await probed(async () => {
+      const seen = await probe.during(async () => {
         for (const wire of wires) {
           wire.socket.pause();
           wire.socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2000));

@@ -12,13 +12,16 @@ export class Probe {
     const probe = new Probe();
     const data = { address: world.daemon.gateway, gateway: Object.values(world.gateways)[0], every };
     probe.worker = new Worker(new URL(import.meta.url), { workerData: data });
+    probe.worker.unref();
     await once(probe.worker, 'message');
     return probe;
   }
 
-  // {n, p50, p99, most} in ms; faults: answers other than 200, connections lost.
-  async stop() {
-    this.worker.postMessage('stop');
+  // {n, p50, p99, most} in ms of what was asked while work() went on; faults: answers other than 200, connections lost.
+  async during(work) {
+    this.worker.postMessage('begin');
+    await work();
+    this.worker.postMessage('end');
     const [{ latencies, faults }] = await once(this.worker, 'message');
     latencies.sort((a, b) => a - b);
     const at = (share) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))];
@@ -28,10 +31,9 @@ export class Probe {
 
 async function work({ address, gateway, every }) {
   const client = new Client(address, { gateway, sockets: 1 });
-  const latencies = [];
-  const faults = [];
-  let stopping = false;
-  parentPort.once('message', () => (stopping = true));
+  let latencies = [];
+  let faults = [];
+  let asking = false;
   const ask = async () => {
     try {
       const answer = await client.post(structured(order({ retailer: 'R1', lines: [{ product: 'A1', cartons: 1 }] })));
@@ -41,15 +43,22 @@ async function work({ address, gateway, every }) {
       faults.push(error.message);
     }
   };
-  for (let i = 0; i < 20; i++) await ask(); // its own code is warm before anything counts
-  latencies.length = 0;
+  const keepAsking = async () => {
+    while (asking) {
+      await ask();
+      await pause(every);
+    }
+    parentPort.postMessage({ latencies, faults });
+  };
+  parentPort.on('message', (what) => {
+    asking = what === 'begin';
+    if (!asking) return;
+    latencies = [];
+    faults = [];
+    keepAsking();
+  });
+  for (let i = 0; i < 50; i++) await ask(); // its own code is warm before anything counts
   parentPort.postMessage('ready');
-  while (!stopping) {
-    await ask();
-    await pause(every);
-  }
-  client.close();
-  parentPort.postMessage({ latencies, faults });
 }
 
 if (!isMainThread && workerData?.gateway) await work(workerData);
