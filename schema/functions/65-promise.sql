@@ -2,7 +2,7 @@
 
 -- p_after: a hint from the look before (null: none); rows may have been committed behind it, so that now and then the whole
 -- range is to be claimed. Claiming a step, making its notification and marking it fired is one transaction.
--- Gives a row for each step dealt with (action, skipped, lateness in seconds), and behind them one without an action:
+-- Gives a row for each step dealt with (action, skipped, seconds of lateness), and behind them one without an action:
 -- looked_until is the next look's p_after, next_in the seconds until the next step is due (null: none is).
 CREATE OR REPLACE FUNCTION fire_due_steps(p_after timestamptz, p_most integer)
 RETURNS TABLE (action text, skipped text, lateness double precision, looked_until timestamptz, next_in double precision)
@@ -18,6 +18,7 @@ DECLARE
     v_due timestamptz[];
     v_addressee integer[];
     v_skipped text[];
+    v_made timestamptz[];
     v_fired_at timestamptz;
 BEGIN
     SELECT array_agg(q.branch_id), array_agg(q.follow_up_id), array_agg(q.step), array_agg(q.action), array_agg(q.whom),
@@ -31,6 +32,7 @@ BEGIN
         -- Whom to tell is looked up once for all that share an owner and an area: there are few of those.
         WITH told AS MATERIALIZED (
             SELECT f.branch_id, x.whom, f.owner_id, r.area_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
+                   array_agg(f.created_at) AS made,
                    array_agg(CASE WHEN f.state = 'closed' THEN 'closed'
                                   WHEN f.state NOT IN ('open', 'acknowledged') THEN 'contacted' END) AS skipped
             FROM unnest(v_branch, v_follow_up, v_whom) WITH ORDINALITY AS x (branch, follow_up, whom, n)
@@ -38,7 +40,7 @@ BEGIN
             LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
             GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id
         ), known AS MATERIALIZED (
-            SELECT t.items, t.skipped,
+            SELECT t.items, t.made, t.skipped,
                    CASE t.whom WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
                                WHEN 'market_manager' THEN coalesce(
                                    -- nearly always the owner's superior is the one: then his line is not walked
@@ -50,8 +52,9 @@ BEGIN
                                ELSE duty_supervisor(t.branch_id) END AS addressee
             FROM told t
         )
-        SELECT array_agg(k.addressee ORDER BY i.n), array_agg(i.skipped ORDER BY i.n) INTO v_addressee, v_skipped
-        FROM known k CROSS JOIN LATERAL unnest(k.items, k.skipped) AS i (n, skipped);
+        SELECT array_agg(k.addressee ORDER BY i.n), array_agg(i.skipped ORDER BY i.n), array_agg(i.made ORDER BY i.n)
+            INTO v_addressee, v_skipped, v_made
+        FROM known k CROSS JOIN LATERAL unnest(k.items, k.made, k.skipped) AS i (n, made, skipped);
 
         INSERT INTO follow_up_history (branch_id, follow_up_id, kind, details)
         SELECT x.branch, x.follow_up, x.action, json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
@@ -70,9 +73,10 @@ BEGIN
         UPDATE follow_up_steps s SET fired_at = v_fired_at, skipped = x.skipped
             FROM unnest(v_branch, v_follow_up, v_step, v_skipped) AS x (branch, follow_up, step, skipped)
             WHERE s.branch_id = x.branch AND s.follow_up_id = x.follow_up AND s.step = x.step;
-        RETURN QUERY SELECT x.action, x.skipped, extract(epoch FROM v_fired_at - x.due)::double precision,
+        -- A step that was past when its follow-up was made is not late for that.
+        RETURN QUERY SELECT x.action, x.skipped, extract(epoch FROM v_fired_at - greatest(x.due, x.made))::double precision,
                             NULL::timestamptz, NULL::double precision
-            FROM unnest(v_action, v_skipped, v_due) AS x (action, skipped, due);
+            FROM unnest(v_action, v_skipped, v_due, v_made) AS x (action, skipped, due, made);
     END IF;
 
     RETURN QUERY SELECT NULL::text, NULL::text, NULL::double precision,

@@ -29,8 +29,8 @@ CREATE FUNCTION pg_temp.raise(p_name text, p_owner text, p_ago interval, p_retai
         SELECT b.branch_id, reference_of(nextval(b.reference_sequence)), 'complaint', 'x', g.gateway_id, now() - p_ago
         FROM branches b JOIN gateways g USING (branch_id) WHERE branch_id = pg_temp.id('branch') RETURNING *
     ), f AS (
-        INSERT INTO follow_ups (branch_id, complaint, owner_id, policy_id, raised_at, due_at, retailer_id)
-        SELECT c.branch_id, c.reference, pg_temp.id(p_owner), p.policy_id, c.raised_at, c.raised_at + p.deadline,
+        INSERT INTO follow_ups (branch_id, complaint, owner_id, policy_id, raised_at, created_at, due_at, retailer_id)
+        SELECT c.branch_id, c.reference, pg_temp.id(p_owner), p.policy_id, c.raised_at, c.raised_at, c.raised_at + p.deadline,
                (SELECT retailer_id FROM retailers r WHERE r.branch_id = c.branch_id AND r.code = p_retailer)
         FROM c JOIN policies p USING (branch_id) RETURNING *
     ), s AS (
@@ -70,6 +70,10 @@ SELECT pg_temp.raise('late', 'am', '26 hours 1 second');
 SELECT is((SELECT count(action) FROM fire_due_steps(NULL, 2)), 2::bigint, 'a look takes as many as it is told');
 SELECT is((SELECT count(action) FROM fire_due_steps(NULL, 10)), 3::bigint, 'the next one the others');
 SELECT is(pg_temp.told('late'), 'mm escalated escalation-1, sup escalated escalation-2, am overdue overdue, am reminded reminder-50, am reminded reminder-75', 'each to whom it is meant for');
+
+SELECT pg_temp.raise('backdated', 'am', '12 hours 1 second');
+UPDATE follow_ups SET created_at = now() WHERE follow_up_id = pg_temp.id('backdated');
+SELECT ok((SELECT lateness < 1 FROM fire_due_steps(NULL, 10) WHERE action IS NOT NULL), 'what was past when it arrived is not late for that');
 
 -- The cursor is a hint that leaves out what is behind it.
 SELECT pg_temp.raise('behind', 'am', '13 hours');

@@ -25,8 +25,8 @@ struct rb_outbox_options {
     const struct rb_seal *seal;        /* opens the targets' secrets; borrowed */
 };
 
-/* db: a pool of its own with two connections (one claims while the other commits), borrowed; it may be freed
- * before or after the outbox. NULL: no memory. */
+/* db: a pool of its own with two connections (one claims while the other commits), borrowed; it must be freed
+ * before the outbox, since its jobs end in callbacks. */
 struct rb_outbox *rb_outbox_new(struct event_base *base, struct rb_db *db,
                                 const struct rb_outbox_options *options);
 

@@ -15,8 +15,8 @@
 
 struct rb_promise;
 
-/* db: a pool of its own, borrowed; it may be freed before or after the clock. on_fired is called from the
- * loop whenever steps have fired, hence notifications were made; may be NULL. NULL: no memory. */
+/* db: a pool of its own, borrowed; it must be freed before the clock, since its jobs end in callbacks.
+ * on_fired is called from the loop whenever steps have fired, hence notifications were made; may be NULL. */
 struct rb_promise *rb_promise_new(struct event_base *base, struct rb_db *db, void (*on_fired)(void *ctx),
                                   void *ctx);
 
