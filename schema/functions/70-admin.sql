@@ -142,7 +142,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION '% has this target already', p_person USING HINT = 'retire it first: ringback target list';
     END IF;
-    PERFORM adopt_stranded(p_branch);
+    PERFORM adopt_stranded(p_branch, 500);
     PERFORM write_audit(p_branch, p_actor, 'target-add', p_person, jsonb_build_object('channel', p_channel, 'address', p_address));
     PERFORM pg_notify('ringback_config', '');
 END $$;
@@ -161,10 +161,52 @@ BEGIN
     IF v_target.target_id IS NULL THEN
         RAISE EXCEPTION 'there is no live target %', p_target USING HINT = 'their numbers: ringback target list';
     END IF;
-    PERFORM retire_target_because(p_branch, v_target.target_id, 'removed');
+    -- What waits for it, and what comes back from an attempt, is passed on by the daemon's next claim.
+    UPDATE targets SET retired_at = now(), retired_because = 'removed' WHERE branch_id = p_branch AND target_id = v_target.target_id;
     PERFORM write_audit(p_branch, p_actor, 'target-retire', (SELECT code FROM people
             WHERE branch_id = p_branch AND person_id = v_target.person_id),
         jsonb_build_object('channel', v_target.channel, 'address', v_target.address));
     PERFORM pg_notify('ringback_config', '');
 END $$;
 COMMENT ON FUNCTION retire_target(integer, text, text) IS 'Nothing goes there any more; what waited for it is passed on.';
+
+CREATE OR REPLACE FUNCTION add_account(p_branch integer, p_name text, p_role text, p_person text, p_password_hash text, p_actor text)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_person people;
+BEGIN
+    PERFORM check_name('user''s name', p_name, 100);
+    IF p_role NOT IN ('operator', 'account_manager', 'market_manager', 'supervisor', 'administrator') THEN
+        RAISE EXCEPTION 'there is no role "%"', p_role
+            USING HINT = 'roles: operator, account_manager, market_manager, supervisor, administrator';
+    END IF;
+    IF p_person IS NOT NULL THEN
+        SELECT * INTO v_person FROM people WHERE branch_id = p_branch AND code = p_person;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no person "%"', p_person;
+        ELSIF v_person.retired_at IS NOT NULL THEN
+            RAISE EXCEPTION '% is retired', p_person;
+        END IF;
+    END IF;
+    INSERT INTO accounts (branch_id, name, role, person_id, password_hash)
+        VALUES (p_branch, p_name, p_role, v_person.person_id, p_password_hash) ON CONFLICT (name) DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'user "%" exists already', p_name USING HINT = 'change the password with: ringback user password';
+    END IF;
+    PERFORM write_audit(p_branch, p_actor, 'user-add', p_name, jsonb_strip_nulls(jsonb_build_object('role', p_role,
+        'person', p_person)));
+END $$;
+COMMENT ON FUNCTION add_account(integer, text, text, text, text, text) IS 'Who may log in; refused when the name exists.';
+
+CREATE OR REPLACE FUNCTION change_account(p_branch integer, p_name text, p_password_hash text, p_disable boolean, p_actor text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE accounts SET password_hash = coalesce(p_password_hash, password_hash),
+                        disabled_at = CASE WHEN p_disable THEN coalesce(disabled_at, now()) END
+        WHERE branch_id = p_branch AND name = p_name;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no user "%"', p_name;
+    END IF;
+    PERFORM write_audit(p_branch, p_actor, CASE WHEN p_disable THEN 'user-disable' ELSE 'user-password' END, p_name);
+END $$;
+COMMENT ON FUNCTION change_account(integer, text, text, boolean, text) IS 'A new password, which lets him in again, or none any more.';

@@ -49,5 +49,6 @@ extern const struct command branch_commands[];
 extern const struct command gateway_commands[];
 extern const struct command target_commands[];
 extern const struct command import_commands[];
+extern const struct command user_commands[];
 
 #endif

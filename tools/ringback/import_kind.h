@@ -11,7 +11,8 @@
 #define IMPORT_COLUMNS 20 /* most columns of a file */
 
 enum import_form {
-    FORM_TEXT,   /* most: characters */
+    FORM_CODE,   /* most: characters, none of them a control */
+    FORM_TEXT,   /* the same, but it may have several lines */
     FORM_PHONES, /* separated by ";"; most: how many */
     FORM_CODES,  /* separated by ";"; most: how many */
     FORM_NUMBER, /* a whole one, least to most */

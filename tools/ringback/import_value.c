@@ -44,13 +44,16 @@ char *import_trim(char *text)
     return text;
 }
 
-/* C0 and C1 controls, and the separators that some programs take for line breaks. */
-static bool holds_control(const char *text)
+/* C0 and C1 controls, and the separators that some programs take for line breaks. A text may have several
+ * lines. */
+static bool holds_control(const char *text, bool may_break)
 {
     size_t left = strlen(text), n;
     uint32_t code;
     for (; left > 0; text += n, left -= n) {
         n = rb_utf8_decode(text, left, &code);
+        if (may_break && (code == '\n' || code == '\r' || code == '\t'))
+            continue;
         if (n == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x2028 || code == 0x2029)
             return true;
     }
@@ -68,13 +71,15 @@ static const char *shown(const char *cell, char out[SHOWN_SIZE])
     return out;
 }
 
-/* In COPY's text format only the backslash needs escaping once controls are refused. */
-static void add_escaped(struct rb_buf *out, const char *text, size_t len)
+/* As COPY's text format has it: what ends a field or a row, and the backslash, are escaped. */
+static void add_escaped(struct rb_buf *out, const char *text)
 {
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] == '\\')
+    static const char special[] = "\\\n\r\t", letter[] = "\\nrt";
+    for (; *text; text++) {
+        const char *at = strchr(special, *text);
+        if (at)
             rb_buf_char(out, '\\');
-        rb_buf_char(out, text[i]);
+        rb_buf_char(out, at ? letter[at - special] : *text);
     }
 }
 
@@ -100,7 +105,7 @@ static enum rb_err read_text(const struct import_column *column, const char *cel
         snprintf(why, IMPORT_WHY_SIZE, "longer than %ld characters", column->most);
         return RB_ERR_INVALID;
     }
-    add_escaped(out, cell, strlen(cell));
+    add_escaped(out, cell);
     return RB_OK;
 }
 
@@ -246,11 +251,12 @@ static enum rb_err read_cell(const struct import_column *column, const char *cel
 {
     if (!*cell)
         return read_empty(column, out, why);
-    if (holds_control(cell)) {
+    if (holds_control(cell, column->form == FORM_TEXT)) {
         snprintf(why, IMPORT_WHY_SIZE, "holds a control character or a line break");
         return RB_ERR_INVALID;
     }
     switch (column->form) {
+    case FORM_CODE:
     case FORM_TEXT:
         return read_text(column, cell, out, why);
     case FORM_PHONES:

@@ -1,0 +1,1 @@
+SELECT add_account($1, $2, $3, $4, $5, $6)

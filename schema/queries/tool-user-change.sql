@@ -1,0 +1,1 @@
+SELECT change_account($1, $2, $3, $4, $5)
