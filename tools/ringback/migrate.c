@@ -11,6 +11,7 @@
 
 #include "schema/schema.h"
 #include "tools/ringback/command.h"
+#include "tools/ringback/migrate.h"
 #include "tools/ringback/say.h"
 #include "tools/ringback/session.h"
 
@@ -145,17 +146,33 @@ static enum rb_err run_migrations(struct session *session, const PGresult *appli
     return RB_OK;
 }
 
-static bool functions_changed(const PGresult *applied)
+static unsigned functions_changed(const PGresult *applied)
 {
+    unsigned n = 0;
     for (const struct rb_script *script = rb_functions; script->name; script++) {
         char name[NAME_SIZE], checksum[CHECKSUM_SIZE];
         function_name(script, name);
         checksum_of(script->sql, checksum);
         const char *was = applied_checksum(applied, name);
-        if (!was || strcmp(was, checksum) != 0)
-            return true;
+        n += !was || strcmp(was, checksum) != 0;
     }
-    return false;
+    return n;
+}
+
+enum rb_err migrate_count(struct session *session, unsigned *applied, unsigned *pending)
+{
+    PGresult *rows = session_query(session, rb_sql_migrate_applied, 0, NULL);
+    if (!rows)
+        return RB_ERR_REFUSED;
+    *applied = 0;
+    *pending = functions_changed(rows);
+    for (const struct rb_script *script = rb_migrations; script->name; script++) {
+        bool ran = applied_checksum(rows, script->name) != NULL;
+        *applied += ran;
+        *pending += !ran;
+    }
+    PQclear(rows);
+    return RB_OK;
 }
 
 /* All of them, since they call one another: a reader sees the old set or the new one. */
@@ -180,7 +197,7 @@ static enum rb_err run_scripts(struct session *session, unsigned *n)
     enum rb_err err = check_applied(applied);
     if (err == RB_OK)
         err = run_migrations(session, applied, n);
-    if (err == RB_OK && (*n > 0 || functions_changed(applied))) {
+    if (err == RB_OK && (*n > 0 || functions_changed(applied) > 0)) {
         err = replace_functions(session);
         if (err == RB_OK) {
             printf("replaced the functions\n");
