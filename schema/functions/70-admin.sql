@@ -65,8 +65,9 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_branch integer;
 BEGIN
-    IF p_code !~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' THEN
-        RAISE EXCEPTION '"%" is no code for a branch', p_code USING HINT = 'letters, digits, ".", "_" and "-"; at most 64';
+    PERFORM check_name('code', p_code, 64);
+    IF p_code ~ '[[:space:]]' THEN
+        RAISE EXCEPTION '"%" is no code for a branch', p_code USING HINT = 'it is one word';
     END IF;
     PERFORM check_name('name', p_name);
     BEGIN
@@ -142,7 +143,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION '% has this target already', p_person USING HINT = 'retire it first: ringback target list';
     END IF;
-    PERFORM adopt_stranded(p_branch, 500);
+    PERFORM adopt_stranded(p_branch);
     PERFORM write_audit(p_branch, p_actor, 'target-add', p_person, jsonb_build_object('channel', p_channel, 'address', p_address));
     PERFORM pg_notify('ringback_config', '');
 END $$;

@@ -15,6 +15,7 @@
 
 #define FIRST_KEY 256 /* of a command's own options; beyond any character, so they have no short form */
 #define HELP_CAP 65536
+#define DOC_SIZE 2048
 
 const char *argp_program_version = "ringback " RB_VERSION;
 
@@ -99,19 +100,16 @@ static void parse_command(struct call *call, int argc, char **argv)
     if (command->json)
         options[i] = (struct argp_option){"json", 'j', 0, 0, "Print the result as JSON", 0};
     const struct argp_child children[] = {{&common_argp, 0, "Every command takes:", 1}, {0}};
-    struct rb_buf doc;
-    rb_buf_init(&doc, HELP_CAP);
-    rb_buf_printf(&doc, "%s\v", command->does);
-    if (command->more)
-        rb_buf_printf(&doc, "%s\n\n", command->more);
-    rb_buf_printf(&doc, "Example:\n  %s", command->example);
-    const struct argp argp = {.options = options,
+    char doc[DOC_SIZE];
+    snprintf(doc, sizeof(doc), "%s\v%s%sExample:\n  %s", command->does, command->more ? command->more : "",
+             command->more ? "\n\n" : "", command->example);
+    /* An empty table, unlike none at all, would leak in glibc's help. */
+    const struct argp argp = {.options = options[0].name ? options : NULL,
                               .parser = on_command_option,
                               .args_doc = command->args,
-                              .doc = doc.data ? doc.data : command->does,
+                              .doc = doc,
                               .children = children};
     argp_parse(&argp, argc, argv, 0, NULL, call);
-    rb_buf_deinit(&doc);
 }
 
 /* Does the line continue with these words? Gives how many there are, else 0. */
@@ -231,24 +229,18 @@ int main(int argc, char **argv)
     argp_err_exit_status = ENDING_USAGE;
     if (sodium_init() < 0)
         return refuse("the system gives no random numbers");
-    char *name = strdup("ringback");
+    char name[] = "ringback";
     argv[0] = name;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &line);
-    if (line.first == 0) {
-        free(name);
+    if (line.first == 0)
         return usage("which command? ringback --help lists them");
-    }
     int n_words = 0;
     call.command = find_command(argc - line.first, argv + line.first, &n_words);
-    if (!call.command) {
-        free(name);
+    if (!call.command)
         return list_similar(argv[line.first], argv[line.first + 1]);
-    }
     char words[64];
     snprintf(words, sizeof(words), "ringback %s", call.command->words);
     argv[line.first + n_words - 1] = words;
     parse_command(&call, argc - line.first - n_words + 1, argv + line.first + n_words - 1);
-    int ending = run(&call);
-    free(name);
-    return ending;
+    return run(&call);
 }
