@@ -43,8 +43,7 @@ static void superior(const struct plan *plan, enum role role, unsigned index, ch
     } else if (role == ACCOUNT_MANAGER) {
         person_code(plan, MARKET_MANAGER, area_of(plan, index), text);
     } else {
-        unsigned supervisors = plan->count[SUPERVISOR];
-        person_code(plan, SUPERVISOR, role == OPERATOR || !supervisors ? 0 : index % supervisors, text);
+        person_code(plan, SUPERVISOR, role == OPERATOR ? 0 : index % plan->count[SUPERVISOR], text);
     }
 }
 
