@@ -222,10 +222,8 @@ static void dispatch(struct rb_http_conn *conn)
         refuse(conn);
         return;
     }
-    if (!req->keep_alive || tunnel || conn->http->draining) {
-        conn->close = true;
-        conn->linger = req->keep_alive || tunnel;
-    }
+    conn->close = !req->keep_alive || tunnel;
+    conn->linger = tunnel;
     rb_http_conn_enter(conn, RB_LANE_HANDLING);
     if (req->route) {
         req->route->handler(req, req->ctx);

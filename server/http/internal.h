@@ -45,6 +45,7 @@ struct rb_addresses;
 
 struct rb_tls {
     SSL_CTX *ctx;
+    SSL_CTX *next; /* read again, not yet in use */
     char *certificate;
     char *key;
 };
@@ -60,6 +61,7 @@ struct rb_listener {
     int fd;             /* -1 once closed */
     struct event *readable;
     struct event *pause; /* runs out when accepting may be tried again */
+    bool short_of_means; /* descriptors or memory */
     unsigned connections;
     struct rb_series *gauge;
 };
@@ -244,7 +246,9 @@ const char *rb_status_title(int status);
 /* --- tls.c --- */
 struct rb_tls *rb_tls_new(const char *certificate, const char *key, char *why, size_t size);
 void rb_tls_free(struct rb_tls *tls);
-enum rb_err rb_tls_reload(struct rb_tls *tls, char *why, size_t size) RB_MUST_CHECK;
+/* Reads the files again; what was read is then taken into use or dropped. */
+enum rb_err rb_tls_prepare(struct rb_tls *tls, char *why, size_t size) RB_MUST_CHECK;
+void rb_tls_decide(struct rb_tls *tls, bool take);
 struct bufferevent *rb_tls_accept(struct rb_tls *tls, struct event_base *base, int fd);
 void rb_tls_say_goodbye(struct bufferevent *bev);
 

@@ -72,12 +72,13 @@ static void take(struct rb_listener *listener, int fd, const struct sockaddr *pe
 static void rest(struct rb_listener *listener)
 {
     struct timeval tv = {.tv_usec = 100000};
-    rb_count(refused_descriptors, 1);
-    if (listener->readable && !evtimer_pending(listener->pause, NULL)) {
-        rb_warning("http", "accepting pauses listener=%s reason=%s", listener->name, strerror(errno));
-        event_del(listener->readable);
-        evtimer_add(listener->pause, &tv);
+    if (!listener->short_of_means) {
+        rb_warning("http", "accepting rests listener=%s reason=\"%s\"", listener->name, strerror(errno));
+        listener->short_of_means = true;
     }
+    rb_count(refused_descriptors, 1);
+    event_del(listener->readable);
+    evtimer_add(listener->pause, &tv);
 }
 
 static bool out_of_means(int error)
@@ -92,6 +93,7 @@ bool rb_listener_accept(struct rb_listener *listener, unsigned max)
         socklen_t len = sizeof(peer);
         int fd = accept4(listener->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            listener->short_of_means = false;
             take(listener, fd, &peer.any);
         } else if (out_of_means(errno)) {
             rest(listener);
@@ -199,7 +201,11 @@ enum rb_err rb_http_listen(struct rb_http *http, const char *name, const char *a
         snprintf(why, size, "%s is no address and port", address);
         return RB_ERR_INVALID;
     }
-    if (certificate && key && !(tls = rb_tls_new(certificate, key, why, size))) {
+    if (!certificate != !key) { /* rather none than one in plain text */
+        snprintf(why, size, "certificate and key go together");
+        return RB_ERR_INVALID;
+    }
+    if (certificate && !(tls = rb_tls_new(certificate, key, why, size))) {
         return RB_ERR_INVALID;
     }
     int fd = open_socket(&addr, len, reuse_port);
@@ -229,10 +235,15 @@ enum rb_err rb_http_listen(struct rb_http *http, const char *name, const char *a
 
 enum rb_err rb_http_reload_tls(struct rb_http *http, char *why, size_t size)
 {
-    enum rb_err result = RB_OK;
-    for (struct rb_listener *listener = http->listeners; listener; listener = listener->next) {
-        enum rb_err err = listener->tls ? rb_tls_reload(listener->tls, why, size) : RB_OK;
-        result = result ? result : err;
+    enum rb_err err = RB_OK;
+    struct rb_listener *listener;
+    for (listener = http->listeners; listener && err == RB_OK; listener = listener->next) {
+        err = listener->tls ? rb_tls_prepare(listener->tls, why, size) : RB_OK;
     }
-    return result;
+    for (listener = http->listeners; listener; listener = listener->next) {
+        if (listener->tls) {
+            rb_tls_decide(listener->tls, err == RB_OK);
+        }
+    }
+    return err;
 }

@@ -94,7 +94,9 @@ static void answer(struct rb_request *req, int status, const char *content_type,
     RB_INVARIANT(conn->req == req);
     struct rb_buf *head = &conn->http->scratch;
     rb_buf_reset(head);
-    conn->close |= conn->http->draining;
+    if (conn->http->draining && !conn->close) {
+        conn->close = conn->linger = true;
+    }
     add_status_line(head, status);
     if (content_type) {
         add_line(head, "Content-Type", content_type);

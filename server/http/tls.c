@@ -92,15 +92,21 @@ void rb_tls_free(struct rb_tls *tls)
     }
 }
 
-enum rb_err rb_tls_reload(struct rb_tls *tls, char *why, size_t size)
+enum rb_err rb_tls_prepare(struct rb_tls *tls, char *why, size_t size)
 {
-    SSL_CTX *ctx = load(tls->certificate, tls->key, why, size);
-    if (!ctx) {
-        return RB_ERR_INVALID;
+    tls->next = load(tls->certificate, tls->key, why, size);
+    return tls->next ? RB_OK : RB_ERR_INVALID;
+}
+
+void rb_tls_decide(struct rb_tls *tls, bool take)
+{
+    SSL_CTX *dropped = tls->next;
+    if (take && tls->next) {
+        dropped = tls->ctx; /* connections under way hold it on their own */
+        tls->ctx = tls->next;
     }
-    SSL_CTX_free(tls->ctx);
-    tls->ctx = ctx;
-    return RB_OK;
+    tls->next = NULL;
+    SSL_CTX_free(dropped);
 }
 
 struct bufferevent *rb_tls_accept(struct rb_tls *tls, struct event_base *base, int fd)

@@ -1,4 +1,6 @@
 /* Tests of server/http: what a handler sees of a request, and what a client gets for paths and methods. */
+#include <ctype.h>
+
 #include "tests/unit/http.h"
 
 static void test_answer_has_the_headers_it_must(void **state)
@@ -156,6 +158,34 @@ static void test_host_must_be_one_and_valid(void **state)
     }
 }
 
+/* Every byte in a header's value, in its name, in the target: only what RFC 9112 has there is let through. */
+static void test_every_byte(void **state)
+{
+    struct fixture *f = *state;
+    for (int byte = 0; byte < 256; byte++) {
+        char text[128];
+        bool text_byte = byte == '\t' || (byte >= ' ' && byte != 0x7f);
+        int len = snprintf(text, sizeof(text), "GET /hello HTTP/1.1\r\nHost: a\r\nX: a?b\r\n\r\n");
+        *strchr(text, '?') = (char)byte;
+        if (ask_n(f, text, (size_t)len, NULL) != (text_byte ? 200 : 400)) {
+            fail_msg("byte 0x%02x in a value", (unsigned)byte);
+        }
+        bool token = byte && (isalnum(byte) || strchr("!#$%&'*+-.^_`|~", byte)) && byte < 0x80;
+        len = snprintf(text, sizeof(text), "GET /hello HTTP/1.1\r\nHost: a\r\nX?Y: ab\r\n\r\n");
+        *strchr(text, '?') = (char)byte;
+        if (byte != ':' && ask_n(f, text, (size_t)len, NULL) != (token ? 200 : 400)) {
+            fail_msg("byte 0x%02x in a name", (unsigned)byte);
+        }
+        len = snprintf(text, sizeof(text), "GET /hello/? HTTP/1.1\r\nHost: a\r\n\r\n");
+        *strchr(text, '?') = (char)byte;
+        int status = ask_n(f, text, (size_t)len, NULL);
+        bool graphic = byte > ' ' && byte < 0x7f && byte != '%';
+        if ((status == 404) != graphic && status != 400 && byte != ' ') {
+            fail_msg("byte 0x%02x in the target: %d", (unsigned)byte, status);
+        }
+    }
+}
+
 static void test_bodies_by_length_and_chunked(void **state)
 {
     struct answer a = {0};
@@ -262,6 +292,7 @@ int main(void)
         http_test(test_parameters_are_decoded),
         http_test(test_targets_that_cannot_be_decoded_are_400),
         http_test(test_host_must_be_one_and_valid),
+        http_test(test_every_byte),
         http_test(test_bodies_by_length_and_chunked),
         http_test(test_keep_alive_by_version),
         http_test(test_expectations),

@@ -244,6 +244,9 @@ static void test_bad_files_are_explained(void **state)
                               bound, why, sizeof(why)),
                RB_ERR_INVALID);
     assert_non_null(strstr(why, "/nowhere/cert.pem"));
+    assert_err(rb_http_listen(f->http, "tls", "127.0.0.1:0", false, certificate, NULL, NULL, 0, f, bound, why,
+                              sizeof(why)),
+               RB_ERR_INVALID);
 }
 
 static void test_plain_bytes_and_silence(void **state)
