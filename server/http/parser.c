@@ -153,7 +153,6 @@ static int on_headers_complete(llhttp_t *llhttp)
 {
     struct rb_request *req = llhttp->data;
     req->phase = RB_PHASE_BODY;
-    llhttp->upgrade = 0; /* never another protocol on this connection */
     rb_head_check(req);
     return req->refusal.code ? HPE_USER : 0;
 }

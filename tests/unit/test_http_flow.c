@@ -69,6 +69,31 @@ static void test_many_pipelined_requests(void **state)
     free(a.body);
 }
 
+/* Who piles up requests does not make the others wait for the end of the pile. */
+static void test_a_pile_of_requests_is_no_privilege(void **state)
+{
+    struct fixture *f = *state;
+    struct answer a = {0};
+    struct client *greedy = client_new(f);
+    struct client *modest = client_new(f);
+    WAIT_FOR(f, rb_http_connections(f->http) == 2);
+    for (int i = 0; i < 100; i++) {
+        (void)send(greedy->fd, GET("/hello"), sizeof(GET("/hello")) - 1, MSG_NOSIGNAL);
+    }
+    (void)send(modest->fd, GET("/seen/1"), sizeof(GET("/seen/1")) - 1, MSG_NOSIGNAL);
+    while (!client_has_answer(modest, false)) {
+        event_base_loop(f->base, EVLOOP_ONCE);
+    }
+    assert_in_range(f->handled, 0, 20);
+    for (int i = 0; i < 100; i++) {
+        client_answer(f, greedy, &a);
+        assert_int_equal(a.status, 200);
+    }
+    client_free(greedy);
+    client_free(modest);
+    free(a.body);
+}
+
 /* While a handler has a request, what a client sends stays in the kernel but for a little. */
 static void test_waiting_bytes_are_bounded(void **state)
 {
@@ -217,6 +242,23 @@ static void test_drain_answers_what_is_there(void **state)
     free(a.body);
 }
 
+/* A client that has only just connected is given a moment to say what it wants. */
+static void test_drain_gives_the_newcomer_a_moment(void **state)
+{
+    struct fixture *f = *state;
+    struct answer a = {0};
+    struct client *c = client_new(f);
+    WAIT_FOR(f, rb_http_connections(f->http) == 1);
+    rb_http_drain(f->http, on_drained, f);
+    settle(f);
+    client_send(f, c, GET("/hello"));
+    client_answer(f, c, &a);
+    assert_int_equal(a.status, 200);
+    client_free(c);
+    WAIT_FOR(f, f->drained);
+    free(a.body);
+}
+
 /* A kept-alive client whose next request is already in the kernel is answered too. */
 static void test_drain_sees_a_request_on_its_way(void **state)
 {
@@ -293,12 +335,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         http_test(test_pipelined_requests_wait_for_the_one_before),
         http_test(test_many_pipelined_requests),
+        http_test(test_a_pile_of_requests_is_no_privilege),
         http_test(test_waiting_bytes_are_bounded),
         http_test(test_a_bad_request_behind_a_good_one),
         http_test(test_client_gone_before_the_answer),
         http_test(test_half_closed_client_gets_its_answers),
         http_test(test_requests_outlive_the_room),
         http_test(test_drain_answers_what_is_there),
+        http_test(test_drain_gives_the_newcomer_a_moment),
         http_test(test_drain_sees_a_request_on_its_way),
         http_test(test_drain_of_nothing_ends_from_the_loop),
         http_test(test_drain_does_not_wait_for_the_slow),

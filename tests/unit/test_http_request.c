@@ -205,6 +205,44 @@ static void test_bodies_by_length_and_chunked(void **state)
     free(a.body);
 }
 
+static void test_framing_that_leaves_a_doubt(void **state)
+{
+    static const struct {
+        const char *version;
+        const char *lines;
+        int status;
+    } cases[] = {
+        {"1.1", "Transfer-Encoding: chunked", 200},
+        {"1.0", "Transfer-Encoding: chunked", 400},
+        {"1.1", "Transfer-Encoding: chunked\r\nContent-Length: 5", 400},
+        {"1.1", "Content-Length: 5\r\nTransfer-Encoding: chunked", 400},
+        {"1.1", "Transfer-Encoding:", 400},
+        {"1.1", "Transfer-Encoding: identity", 400},
+        {"1.1", "Transfer-Encoding: gzip, chunked", 415},
+        {"1.1", "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", 415},
+        {"1.1", "Transfer-Encoding: chunked, chunked", 400},
+        {"1.1", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400},
+        {"1.1", "Transfer-Encoding: xchunked", 400},
+        {"1.1", "Content-Length: 5, 5", 400},
+        {"1.1", "Content-Length: 5\r\nContent-Length: 5", 400},
+        {"1.1", "Content-Length: +5", 400},
+        {"1.1", "Content-Length: 0x5", 400},
+        {"1.1", "Content-Length: -5", 400},
+        {"1.1", "Content-Length: 18446744073709551621", 400},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[256];
+        unsigned before = f->handled;
+        snprintf(text, sizeof(text), "POST /echo HTTP/%s\r\nHost: a\r\n%s\r\n\r\n0\r\n\r\n", cases[i].version,
+                 cases[i].lines);
+        int status = ask(f, text, NULL);
+        if (status != cases[i].status || f->handled - before != (status == 200)) {
+            fail_msg("%d for %s %s", status, cases[i].version, cases[i].lines);
+        }
+    }
+}
+
 static void test_keep_alive_by_version(void **state)
 {
     static const struct {
@@ -294,6 +332,7 @@ int main(void)
         http_test(test_host_must_be_one_and_valid),
         http_test(test_every_byte),
         http_test(test_bodies_by_length_and_chunked),
+        http_test(test_framing_that_leaves_a_doubt),
         http_test(test_keep_alive_by_version),
         http_test(test_expectations),
         http_test(test_any_split_gives_the_same),
