@@ -77,14 +77,16 @@ static void test_a_pile_of_requests_is_no_privilege(void **state)
     struct client *greedy = client_new(f);
     struct client *modest = client_new(f);
     WAIT_FOR(f, rb_http_connections(f->http) == 2);
-    for (int i = 0; i < 100; i++) {
-        (void)send(greedy->fd, GET("/hello"), sizeof(GET("/hello")) - 1, MSG_NOSIGNAL);
+    char pile[100 * (sizeof(GET("/hello")) - 1)];
+    for (size_t at = 0; at < sizeof(pile); at += sizeof(GET("/hello")) - 1) {
+        memcpy(pile + at, GET("/hello"), sizeof(GET("/hello")) - 1);
     }
+    (void)send(greedy->fd, pile, sizeof(pile), MSG_NOSIGNAL);
     (void)send(modest->fd, GET("/seen/1"), sizeof(GET("/seen/1")) - 1, MSG_NOSIGNAL);
     while (!client_has_answer(modest, false)) {
         event_base_loop(f->base, EVLOOP_ONCE);
     }
-    assert_in_range(f->handled, 0, 20);
+    assert_in_range(f->handled, 0, 8);
     for (int i = 0; i < 100; i++) {
         client_answer(f, greedy, &a);
         assert_int_equal(a.status, 200);
