@@ -10,7 +10,7 @@ import { batched, complaint, structured } from './lib/events.mjs';
 import { hurryAttempts, notifications } from './lib/look.mjs';
 
 const w = await world();
-const managers = 24;
+const managers = 40;
 const range = Array.from({ length: managers }, (_, i) => i + 1);
 await w.import(
   'people',

@@ -41,10 +41,18 @@ export class Database {
   constructor(client, conninfo) {
     this.client = client;
     this.conninfo = conninfo;
+    this.last = Promise.resolve();
   }
 
-  async rows(sql, params = []) {
-    return (await this.client.query(sql, params)).rows;
+  // Tests that run at the same time share the connection: one after the other.
+  inTurn(work) {
+    const mine = this.last.then(work);
+    this.last = mine.catch(() => {});
+    return mine;
+  }
+
+  rows(sql, params = []) {
+    return this.inTurn(async () => (await this.client.query(sql, params)).rows);
   }
 
   async row(sql, params = []) {
@@ -58,12 +66,13 @@ export class Database {
   }
 
   // Changes rows that nobody may change, past every trigger.
-  async force(sql, params = []) {
-    await this.client.query('BEGIN');
-    await this.client.query('SET LOCAL session_replication_role = replica');
-    const result = await this.client.query(sql, params);
-    await this.client.query('COMMIT');
-    return result.rowCount;
+  force(sql, params = []) {
+    return this.inTurn(async () => {
+      await this.client.query('BEGIN; SET LOCAL session_replication_role = replica');
+      const result = await this.client.query(sql, params);
+      await this.client.query('COMMIT');
+      return result.rowCount;
+    });
   }
 
   close() {

@@ -62,7 +62,10 @@ export async function bringDue(db, id, step) {
     'UPDATE follow_ups SET raised_at = raised_at - $2::interval, due_at = due_at - $2::interval WHERE follow_up_id = $1',
     [id, by],
   );
-  await db.force('UPDATE follow_up_steps SET due_at = due_at - $2::interval WHERE follow_up_id = $1', [id, by]);
+  await db.force(
+    'UPDATE follow_up_steps SET due_at = due_at - $2::interval WHERE follow_up_id = $1 AND fired_at IS NULL',
+    [id, by],
+  );
 }
 
 // Lets every waiting attempt of a follow-up's notifications begin now; gives the pause in seconds that each had left.
