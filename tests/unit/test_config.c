@@ -265,6 +265,9 @@ static void test_which_file(void **state)
     assert_err(rb_config_load("/nowhere/ringback.conf", &config, why, sizeof(why)), RB_ERR_INVALID);
     assert_string_equal(why, "/nowhere/ringback.conf: No such file or directory");
     assert_err(rb_config_load("/", &config, why, sizeof(why)), RB_ERR_INVALID);
+    if (access("/etc/ringback/ringback.conf", F_OK) != 0) /* the machine's own may be absent */
+        assert_ok(rb_config_load(NULL, &config, why, sizeof(why)));
+    rb_config_deinit(&config);
     setenv("RINGBACK_CONFIG", path, 1);
     assert_ok(rb_config_load(NULL, &config, why, sizeof(why)));
     assert_int_equal(config.batch_events, 5);

@@ -165,6 +165,11 @@ static void test_depth(void **state)
     assert_err(parse_nested("{\"a\":", "1", "}", 33), RB_ERR_INVALID);
     assert_err(parse_nested("[", "{}", "]", 32), RB_ERR_INVALID);
     assert_err(parse_nested("[", "", "", 1000), RB_ERR_INVALID);
+    /* brackets in a string are text, also behind a quote that does not end it */
+    assert_ok(parse("[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"]"));
+    assert_ok(parse("[\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"]"));
+    assert_err(parse("[\"\\\\\",[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"]"), RB_ERR_INVALID);
+    assert_non_null(strstr(why, "32 levels"));
     /* neighbours do not add up */
     char text[400] = "[[]";
     for (int i = 0; i < 60; i++)
