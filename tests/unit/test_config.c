@@ -338,6 +338,19 @@ static void test_markdown_names_every_key(void **state)
     free(listing);
 }
 
+static void test_the_page_is_of_today(void **state)
+{
+    (void)state;
+    char page[20000];
+    FILE *file = fopen("docs/configuration.md", "r"); /* made by ringbackd --config-markdown */
+    assert_non_null(file);
+    page[fread(page, 1, sizeof(page) - 1, file)] = '\0';
+    fclose(file);
+    char *text = printed(true);
+    assert_string_equal(page, text);
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +366,7 @@ int main(void)
         cmocka_unit_test_teardown(test_print_reads_back, clear),
         cmocka_unit_test_teardown(test_print_masks_passwords, clear),
         cmocka_unit_test_teardown(test_markdown_names_every_key, clear),
+        cmocka_unit_test(test_the_page_is_of_today),
     };
     return cmocka_run_group_tests_name("config", tests, start, end);
 }
