@@ -19,9 +19,8 @@
 #include "common/log.h"
 #include "server/http/internal.h"
 
+#define FEED_REQUESTS 4u         /* in one go, however many a client has piled up: others wait meanwhile */
 #define LINGER_BYTES (32u << 20) /* thrown away behind an answer before the client is given up */
-
-enum { FEED_REQUESTS = 4 }; /* in one go, however many a client has piled up: others wait meanwhile */
 
 static size_t unsent(const struct rb_http_conn *conn)
 {
@@ -123,10 +122,10 @@ static bool send_bytes(struct rb_http_conn *conn, const void *head, size_t head_
     if (sent < head_len && evbuffer_add(output, (const char *)head + sent, head_len - sent) != 0) {
         return false;
     }
-    const char *rest = (const char *)body + of_body;
     if (of_body == len) {
         return true;
     }
+    const char *rest = (const char *)body + of_body;
     return (lasting ? evbuffer_add_reference(output, rest, len - of_body, NULL, NULL)
                     : evbuffer_add(output, rest, len - of_body)) == 0;
 }

@@ -4,9 +4,10 @@
  * requests of a connection are handled one after the other, so answers are in order. A client that goes away
  * leaves its request alive until it is answered.
  *
- * Files: listener (sockets, accept, limits of connections), connection (one client's bytes and deadlines),
- * parser (llhttp to request), request (what a handler sees), route (path to handler), reply (answer to
- * bytes), tls (contexts, reload).
+ * Files: http (lanes of connections, drain, end), listener (sockets, accept, caps), address (connections of
+ * each client), connection (one client's bytes and deadlines), parser (llhttp to request), head (what a head
+ * must satisfy), target (path and query), proxy (who the client is), request (what a handler sees), route
+ * (path to handler), reply (answer to bytes), problem (RFC 9457), tls (contexts, reload).
  */
 #ifndef RB_SERVER_HTTP_HTTP_H
 #define RB_SERVER_HTTP_HTTP_H
@@ -25,9 +26,9 @@ struct rb_request; /* one request, owned by the room, lent to the handler until 
 typedef void (*rb_handler_fn)(struct rb_request *req, void *ctx);
 
 /*
- * path: literal segments, "{name}" for one segment. A GET route answers HEAD too (without the body).
- * body_limit: called once the headers are there; gives the most bytes of body this request may have (NULL: no
- * body allowed beyond 65,536 bytes).
+ * path: literal segments, "{name}" for one segment that is not empty. The first row that matches wins. A GET
+ * route answers HEAD too (without the body). body_limit: called once the headers are there; gives the most
+ * bytes of body this request may have (NULL: no body allowed beyond 65,536 bytes).
  */
 struct rb_route {
     const char *method;
@@ -39,23 +40,21 @@ struct rb_route {
 struct rb_http_limits {
     unsigned connections; /* in all listeners together */
     unsigned per_address; /* of one client address */
-    size_t
-        header_bytes; /* request line and headers together: 431 beyond, 414 when the target alone is longer */
-    unsigned headers; /* number of header lines */
-    size_t body_bytes; /* default limit for a body */
+    size_t header_bytes;  /* request line and headers: 431 beyond, 414 when the target alone is longer */
+    unsigned headers;     /* number of header lines */
+    size_t body_bytes;    /* default limit for a body */
     /* Bodies and long heads of all requests together: what goes beyond gets 503. As many bytes of answers may
      * wait for their clients: beyond, those that have waited longest are closed. */
     size_t buffered_bytes;
-    int64_t
-        request_us;  /* from the first byte of a request until all of it is there, whatever drips: then 408 */
-    int64_t idle_us; /* a kept-alive connection without a request */
-    int64_t write_us; /* an answer that the client does not take */
+    int64_t request_us; /* from a request's first byte until all of it is there, whatever drips: then 408 */
+    int64_t idle_us;    /* a connection without a request */
+    int64_t write_us;   /* in which a client must take its answer, or 16 KiB more of it */
 };
 void rb_http_limits_default(
     struct rb_http_limits *limits); /* 4096, 2048, 16384, 100, 65536, 24 MiB, 10 s, 50 s, 10 s */
 
-/* proxies: whose X-Forwarded-For names the client (its last entry that is no proxy itself); borrowed, may be
- * NULL. */
+/* Ignores SIGPIPE from now on. proxies: whose X-Forwarded-For names the client (its last entry that is no
+ * proxy itself); borrowed, may be NULL. */
 struct rb_http *rb_http_new(struct event_base *base, const struct rb_http_limits *limits,
                             const struct rb_networks *proxies);
 
@@ -83,7 +82,7 @@ unsigned rb_http_connections(const struct rb_http *http);
 
 /* --- a request, as a handler sees it; texts are borrowed until it is answered --- */
 const char *rb_request_method(const struct rb_request *req); /* upper case */
-const char *rb_request_path(const struct rb_request *req);   /* percent-decoded, no query */
+const char *rb_request_path(const struct rb_request *req);   /* percent-decoded valid UTF-8, no query */
 /* The value of {name} in the route's path, or NULL. */
 const char *rb_request_param(const struct rb_request *req, const char *name);
 /* The first value of a query parameter, decoded, or NULL. */

@@ -169,6 +169,7 @@ static int open_socket(const struct sockaddr_storage *addr, socklen_t len, bool 
     return fd;
 }
 
+/* Takes fd, also on failure. */
 static struct rb_listener *listener_new(struct rb_http *http, const char *name, int fd)
 {
     struct rb_listener *listener = calloc(1, sizeof(*listener));
@@ -176,31 +177,53 @@ static struct rb_listener *listener_new(struct rb_http *http, const char *name, 
         close(fd);
         return NULL;
     }
+    metrics_init();
     listener->http = http;
     listener->fd = fd;
     listener->name = strdup(name);
     listener->readable = event_new(http->base, fd, EV_READ | EV_PERSIST, on_readable, listener);
     listener->pause = evtimer_new(http->base, on_pause_over, listener);
-    metrics_init();
     listener->gauge = rb_series(connections_metric, name);
-    if (!listener->name || !listener->readable || !listener->pause) {
+    if (!listener->name || !listener->readable || !listener->pause ||
+        event_add(listener->readable, NULL) != 0) {
         rb_listener_free(listener);
         return NULL;
     }
     return listener;
 }
 
-enum rb_err rb_http_listen(struct rb_http *http, const char *name, const char *address, bool reuse_port,
-                           const char *certificate, const char *key, const struct rb_route *routes, size_t n,
-                           void *ctx, char bound[RB_ADDR_SIZE], char *why, size_t size)
+static enum rb_err open_address(const char *address, bool reuse_port, int *fd, char *why, size_t size)
 {
     struct sockaddr_storage addr;
     socklen_t len = sizeof(addr);
-    struct rb_tls *tls = NULL;
     if (rb_addr_parse(address, &addr, &len) != RB_OK) {
         snprintf(why, size, "%s is no address and port", address);
         return RB_ERR_INVALID;
     }
+    *fd = open_socket(&addr, len, reuse_port);
+    if (*fd < 0) {
+        snprintf(why, size, "cannot listen on %s: %s", address, strerror(errno));
+        return RB_ERR_IO;
+    }
+    return RB_OK;
+}
+
+static void tell_bound(int fd, char bound[RB_ADDR_SIZE])
+{
+    struct sockaddr_storage addr;
+    socklen_t len = sizeof(addr);
+    bound[0] = '\0';
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) == 0) {
+        rb_addr_format((const struct sockaddr *)&addr, true, bound);
+    }
+}
+
+enum rb_err rb_http_listen(struct rb_http *http, const char *name, const char *address, bool reuse_port,
+                           const char *certificate, const char *key, const struct rb_route *routes, size_t n,
+                           void *ctx, char bound[RB_ADDR_SIZE], char *why, size_t size)
+{
+    struct rb_tls *tls = NULL;
+    int fd = -1;
     if (!certificate != !key) { /* rather none than one in plain text */
         snprintf(why, size, "certificate and key go together");
         return RB_ERR_INVALID;
@@ -208,17 +231,14 @@ enum rb_err rb_http_listen(struct rb_http *http, const char *name, const char *a
     if (certificate && !(tls = rb_tls_new(certificate, key, why, size))) {
         return RB_ERR_INVALID;
     }
-    int fd = open_socket(&addr, len, reuse_port);
-    if (fd < 0) {
-        snprintf(why, size, "cannot listen on %s: %s", address, strerror(errno));
-        rb_tls_free(tls);
-        return RB_ERR_IO;
-    }
-    struct rb_listener *listener = listener_new(http, name, fd);
+    enum rb_err err = open_address(address, reuse_port, &fd, why, size);
+    struct rb_listener *listener = err == RB_OK ? listener_new(http, name, fd) : NULL;
     if (!listener) {
-        snprintf(why, size, "no memory");
         rb_tls_free(tls);
-        return RB_ERR_NOMEM;
+        if (err == RB_OK) {
+            snprintf(why, size, "no memory");
+        }
+        return err == RB_OK ? RB_ERR_NOMEM : err;
     }
     listener->tls = tls;
     listener->routes = routes;
@@ -226,10 +246,7 @@ enum rb_err rb_http_listen(struct rb_http *http, const char *name, const char *a
     listener->ctx = ctx;
     listener->next = http->listeners;
     http->listeners = listener;
-    event_add(listener->readable, NULL);
-    len = sizeof(addr);
-    getsockname(fd, (struct sockaddr *)&addr, &len);
-    rb_addr_format((const struct sockaddr *)&addr, true, bound);
+    tell_bound(fd, bound);
     return RB_OK;
 }
 
