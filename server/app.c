@@ -13,6 +13,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -193,6 +194,21 @@ static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 
 /* --- the beginning --- */
 
+/* As many descriptors as the process may have: one for each connection, and some for the database and
+ * deliveries. */
+static void raise_descriptors(const struct rb_config *config)
+{
+    enum { OTHERS = 64 };
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->max_connections + (rlim_t)config->delivery_connections + OTHERS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        rb_warning("app", "descriptors are fewer than connections may need limit=%llu wanted=%llu",
+                   (unsigned long long)limit.rlim_cur, (unsigned long long)wanted);
+}
+
 static bool open_networks(struct app *app)
 {
     const char *bad;
@@ -341,6 +357,7 @@ int rb_app_run(struct rb_config *config, const char *config_path)
         1);
     ok = open_networks(&app) && open_seal(&app);
     if (ok) {
+        raise_descriptors(config);
         open_events(&app);
         open_pools(&app);
         open_rooms(&app);
