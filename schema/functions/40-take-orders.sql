@@ -111,11 +111,14 @@ BEGIN
         SELECT array_agg(x.used ORDER BY x.n) INTO v_used
         FROM (SELECT x.n, u.granted_cartons AS used
               FROM unnest(l_order, v_product, v_limit) WITH ORDINALITY AS x (o, product, most, n)
+              -- Distinct: a counter that two orders of the batch want must still come once, or the sums slip out of line.
               LEFT JOIN (SELECT u.* FROM cycle_uses u
-                         JOIN unnest(l_order, v_product, v_limit) AS y (o, product, most)
-                           ON u.branch_id = p_branch[p_event[y.o]] AND u.cycle_id = v_cycle[y.o]
-                          AND u.retailer_id = v_retailer[y.o] AND u.product_id = y.product
-                         WHERE y.most IS NOT NULL AND p_event[y.o] <> ALL (p_skip)
+                         JOIN (SELECT DISTINCT p_branch[p_event[y.o]] AS branch, v_cycle[y.o] AS cycle,
+                                      v_retailer[y.o] AS retailer, y.product
+                               FROM unnest(l_order, v_product, v_limit) AS y (o, product, most)
+                               WHERE y.most IS NOT NULL AND p_event[y.o] <> ALL (p_skip)) y
+                           ON u.branch_id = y.branch AND u.cycle_id = y.cycle AND u.retailer_id = y.retailer
+                          AND u.product_id = y.product
                          ORDER BY u.branch_id, u.retailer_id, u.product_id FOR UPDATE OF u) u
                 ON u.branch_id = p_branch[p_event[x.o]] AND u.retailer_id = v_retailer[x.o] AND u.product_id = x.product
                    AND x.most IS NOT NULL) x;

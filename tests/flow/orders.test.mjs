@@ -139,6 +139,21 @@ describe('a cap', () => {
     assert.deepEqual(await granted(w.db, 'R6', 'A2'), { lines: 10, counter: 10 });
   });
 
+  it('holds within one batch of one retailer’s orders, when part of it is used and some are known already', async () => {
+    const one = () => order({ retailer: 'R9', lines: ['A4', 'X4'].map((product) => ({ product, cartons: 1 })) });
+    const known = one();
+    const first = await w.post(structured(known));
+    const answer = await w.post(batched([one(), known, one(), one()]));
+    assert.ok(answer.took < 2000, `answered after ${answer.took} ms`);
+    assert.deepEqual(answer.json.map((item) => item.replayed), [false, true, false, false]);
+    assert.equal(answer.json[1].order.reference, first.json.order.reference);
+    const lines = answer.json.map((item) => item.order.lines[1]);
+    assert.deepEqual(lines.map((line) => `${line.granted} of ${line.cap}, ${line.used} used`).sort(), [
+      '0 of 2, 2 used', '0 of 2, 2 used', '1 of 2, 0 used', '1 of 2, 1 used',
+    ]);
+    assert.deepEqual(await granted(w.db, 'R9', 'X4'), { lines: 2, counter: 2 });
+  });
+
   it('counts what a retailer was granted in an earlier cycle no more', async () => {
     await placed('R8', { A2: 10 });
     await w.db.force('UPDATE order_cycles SET starts_on = starts_on - 7, ends_on = ends_on - 7');
