@@ -10,6 +10,8 @@
 
 enum { METRICS_BYTES = 1048576 };
 #define READY_US (2 * RB_SECOND)
+#define RENDER_US                                                                                            \
+    (RB_SECOND / 10) /* a text serves everybody who asks meanwhile: whoever may ask may ask often */
 
 extern const char rb_sql_ping[];
 static const struct rb_statement ping = {"ping", rb_sql_ping};
@@ -40,19 +42,28 @@ void rb_probe_ready(struct rb_request *req, struct rb_db *db, const struct rb_db
         rb_reply_problem(req, 503, "unavailable", "the database is away", NULL, NULL, 0);
 }
 
+/* Prometheus text and OpenMetrics, as last rendered; for the process, like the metrics themselves. */
+static struct {
+    struct rb_buf text;
+    int64_t until;
+} rendered[2];
+
 void rb_probe_metrics(struct rb_request *req)
 {
-    struct rb_buf out;
     const char *accept = rb_request_header(req, "accept");
     bool openmetrics = accept && strstr(accept, "application/openmetrics-text");
-    rb_buf_init(&out, METRICS_BYTES);
-    rb_metrics_render(&out, openmetrics);
-    if (rb_buf_err(&out) == RB_OK)
+    struct rb_buf *text = &rendered[openmetrics].text;
+    if (rb_clock_mono() >= rendered[openmetrics].until) {
+        rb_buf_deinit(text);
+        rb_buf_init(text, METRICS_BYTES);
+        rb_metrics_render(text, openmetrics);
+        rendered[openmetrics].until = rb_clock_mono() + RENDER_US;
+    }
+    if (rb_buf_err(text) == RB_OK)
         rb_reply(req, 200,
                  openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
                              : "text/plain; version=0.0.4; charset=utf-8",
-                 NULL, 0, out.data, out.len);
+                 NULL, 0, text->data, text->len);
     else
         rb_reply_problem(req, 500, "internal-error", "the metrics do not fit", NULL, NULL, 0);
-    rb_buf_deinit(&out);
 }

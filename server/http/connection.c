@@ -19,7 +19,7 @@
 #include "common/log.h"
 #include "server/http/internal.h"
 
-#define FEED_REQUESTS 4u         /* in one go, however many a client has piled up: others wait meanwhile */
+#define FEED_REQUESTS 1u         /* in one go, however many a client has piled up: others wait meanwhile */
 #define LINGER_BYTES (32u << 20) /* thrown away behind an answer before the client is given up */
 
 static size_t unsent(const struct rb_http_conn *conn)
@@ -286,8 +286,9 @@ static void feed(struct rb_http_conn *conn)
     conn->feeding = true;
     while (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING) {
         if (!conn->req && requests++ == FEED_REQUESTS) {
+            conn->feeding = false;
             feed_later(conn);
-            break;
+            return;
         }
         if ((!conn->req && !begin(conn, input)) || !feed_some(conn, input)) {
             break;

@@ -185,6 +185,13 @@ describe('half of a conversation', () => {
     assert.deepEqual(wire.statuses, [200]);
   });
 
+  it('is answered to its end when it was all said at once', async () => {
+    const requests = 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100);
+    const wire = await exchange(w.daemon.gateway, requests, { end: true, within: 5000 });
+    assert.equal(wire.statuses.length, 100);
+    assert.ok(wire.ended);
+  });
+
   it('leaves nothing behind', async () => {
     const before = await w.metric('ringback_http_connections');
     for (let i = 0; i < 200; i++) {

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { world } from './lib/world.mjs';
 import { program } from './lib/program.mjs';
 import { Sink } from './lib/sink.mjs';
-import { eventually } from './lib/eventually.mjs';
+import { eventually, pause } from './lib/eventually.mjs';
 import { batched, call, complaint, order, structured } from './lib/events.mjs';
 
 const w = await world({ proxy: true, env: { RINGBACK_LOG_LEVEL: 'debug' } });
@@ -92,9 +92,13 @@ describe('metrics', () => {
 
   it('count what happened', async () => {
     const accepted = async () => w.metric('ringback_intake_events_total', { outcome: 'accepted' });
-    const before = await accepted();
+    const settled = await eventually(async () => {
+      const seen = await accepted();
+      await pause(150); // what is rendered once is served for a moment
+      return seen === (await accepted()) && seen;
+    });
     await w.post(batched(Array.from({ length: 5 }, () => complaint({ retailer: 'R1', text: 'x' }))));
-    assert.equal(await accepted(), before + 5);
+    await eventually(async () => (await accepted()) === settled + 5);
   });
 });
 
