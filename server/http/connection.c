@@ -285,7 +285,7 @@ static void feed(struct rb_http_conn *conn)
     unsigned requests = 0;
     conn->feeding = true;
     while (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING) {
-        if (!conn->req && requests++ == FEED_REQUESTS) {
+        if (!conn->req && requests++ == FEED_REQUESTS && evbuffer_get_length(input) > 0) {
             conn->feeding = false;
             feed_later(conn);
             return;
