@@ -1,20 +1,94 @@
-// temporary
+// The benchmark. tools/bench builds and starts it; its words are there.
+import { cpus, loadavg, release, totalmem } from 'node:os';
+import { writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { measureMemory } from './driver/memory.mjs';
+import { measureNotifications } from './driver/notifications.mjs';
+import { measureOrders } from './driver/orders.mjs';
 import { Place } from './driver/place.mjs';
-import { pgbench, bestClients, foreignKeys } from './driver/pgbench.mjs';
-import { daemonUnderLoad, fastifyUnderLoad, batched } from './driver/http.mjs';
-const place = await Place.open({ retailers: 500000, say: console.error });
-const what = process.argv.slice(2);
-const seconds = 5, warm = 1;
-await place.copy(place.base, 'round');
-for (let i = 0; i < 3; i++) for (const w of what) {
-  await place.checkpoint();
-  const tag = `${w}-${i}-${Date.now()}`;
-  const o = { database: 'round', seconds, warm, tag };
-  if (w.startsWith('http')) { const g = await daemonUnderLoad(place, { ...o, connections: Number(w.slice(4)) }); console.log(w, g); }
-  else if (w === 'fastify') console.log(w, await fastifyUnderLoad(place, { ...o, connections: 64 }));
-  else if (w === 'batched') console.log(w, await batched(place, o));
-  else if (w.startsWith('fn')) console.log(w, await pgbench(place, { ...o, kind: 'function', clients: Number(w.slice(2)) }));
-  else if (w.startsWith('fk')) console.log(w, await pgbench(place, { ...o, kind: 'ordinary', clients: Number(w.slice(2)) }));
+import { measurePromise } from './driver/promise.mjs';
+import { missed, rows, table } from './driver/table.mjs';
+
+const sizes = {
+  full: { rounds: 3, retailers: 500_000, seconds: 10, warm: 2, notifications: 20_000, followUps: 2_000_000, steps: 10_000, within: 60, claims: 100_000 },
+  quick: { rounds: 1, retailers: 20_000, seconds: 3, warm: 1, notifications: 2_000, followUps: 50_000, steps: 1_000, within: 6, claims: 5_000 },
+};
+
+const begin = performance.now();
+const say = (text) => console.error(`bench: ${String(Math.round((performance.now() - begin) / 1000)).padStart(4)} s  ${text}`);
+
+function options() {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      markdown: { type: 'string' },
+    },
+  });
+  const size = { ...(values.quick ? sizes.quick : sizes.full) };
+  for (const key of ['rounds', 'seconds']) if (values[key]) size[key] = Number(values[key]);
+  const unknown = positionals.filter((name) => !rows.some((row) => row.name === name));
+  if (unknown.length || !(size.rounds >= 1) || !(size.seconds > 0)) {
+    console.error(`bench: rows are ${rows.map((row) => row.name).join(', ')}; see tools/bench --help`);
+    process.exit(2);
+  }
+  const chosen = rows.filter((row) => !positionals.length || positionals.includes(row.name));
+  return { size, chosen, quick: values.quick, markdown: values.markdown };
 }
-await place.drop('round');
-await place.close();
+
+function told(round, name, got) {
+  const cpu = got.cpu && Object.entries(got.cpu).map(([who, us]) => `${who} ${us.toFixed(0)}`);
+  const { rate, p50_us: p50, p99_us: p99, ...rest } = got;
+  const words = [rate && `${Math.round(rate)}/s`, p50 && `p50 ${p50} p99 ${p99} µs`, cpu && `CPU µs each: ${cpu.join(', ')}`];
+  say(`round ${round + 1}  ${name.padEnd(9)} ${words.filter(Boolean).join('  ') || JSON.stringify(rest)}`);
+}
+
+async function measure(place, size, chosen) {
+  const names = new Set(chosen.map((row) => row.name));
+  const orders = new Set(chosen.flatMap((row) => row.needs));
+  const measured = {};
+  if (orders.size) Object.assign(measured, await measureOrders(place, { ...size, wanted: orders, told }));
+  if (names.has('memory')) measured.memory = await measureMemory(place, { ...size, told });
+  if (names.has('notifications'))
+    Object.assign(measured, await measureNotifications(place, { ...size, count: size.notifications, told }));
+  if (names.has('lateness') || names.has('look')) {
+    const { followUps: count, within: seconds, ...rest } = size;
+    Object.assign(measured, await measurePromise(place, { ...rest, count, seconds, wanted: names, told }));
+  }
+  return measured;
+}
+
+async function machine(place) {
+  const version = await place.admin.value("SELECT split_part(version(), ' ', 2)");
+  const [core] = cpus();
+  return (
+    `${cpus().length} cores (${core.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, ` +
+    `PostgreSQL ${version} with its own defaults (fsync and synchronous_commit on). ` +
+    'PostgreSQL, the daemon or its comparator, and the load generator share all cores.'
+  );
+}
+
+const { size, chosen, quick, markdown } = options();
+const place = await Place.open({ retailers: size.retailers, say });
+const stop = async (code) => {
+  await place.close();
+  process.exit(code);
+};
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(130));
+const [load] = loadavg();
+const measured = await measure(place, size, chosen);
+const text = [
+  `${await machine(place)} ${size.rounds} ${size.rounds === 1 ? 'round' : 'interleaved rounds'} of ${size.seconds} s, ` +
+    `${size.retailers.toLocaleString('en')} retailers, ${new Date().toISOString().slice(0, 10)}; load of others at the beginning ${load.toFixed(1)}.` +
+    (quick ? ' A quick try with little data: its figures say little.' : ''),
+  '',
+  table(chosen, measured),
+].join('\n');
+console.log(text);
+if (markdown) await writeFile(markdown, `${text}\n`);
+const misses = missed(chosen, measured);
+if (misses.length) say(`missed: ${misses.join(', ')}`);
+say('done');
+await stop(0);
