@@ -80,7 +80,7 @@ static void take_ended(struct multi *multi)
 
 static void run(struct multi *multi)
 {
-    CURL *handles[HANDLES_MOST];
+    CURL *handles[HANDLES_MOST] = {NULL};
     int running;
     for (unsigned long i = 0; i < multi->options.connections; i++)
         post_next(multi, handles[i] = new_handle(multi));
