@@ -1,6 +1,6 @@
 // The benchmark. tools/bench builds and starts it; its words are there.
 import { cpus, loadavg, release, totalmem } from 'node:os';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { measureMemory } from './driver/memory.mjs';
 import { measureNotifications } from './driver/notifications.mjs';
@@ -70,25 +70,40 @@ async function machine(place) {
   );
 }
 
-const { size, chosen, quick, markdown } = options();
-const place = await Place.open({ retailers: size.retailers, say });
-const stop = async (code) => {
+// Into a file that has the lines <!-- bench --> and <!-- /bench -->: between them. Another one is made of it alone.
+async function writeMarkdown(file, text) {
+  const old = await readFile(file, 'utf8').catch(() => '');
+  const between = /(<!-- bench -->\n)[^]*(<!-- \/bench -->)/;
+  await writeFile(file, between.test(old) ? old.replace(between, (_, from, to) => `${from}\n${text}\n\n${to}`) : `${text}\n`);
+}
+
+async function main(place, { size, chosen, quick, markdown }) {
+  const [load] = loadavg();
+  const measured = await measure(place, size, chosen);
+  const text = [
+    `${await machine(place)} ${size.rounds} ${size.rounds === 1 ? 'round' : 'interleaved rounds'} of ${size.seconds} s, ` +
+      `${size.retailers.toLocaleString('en')} retailers, ${new Date().toISOString().slice(0, 10)}; ` +
+      `load of others at the beginning ${load.toFixed(1)}.` +
+      (quick ? ' A quick try with little data: its figures say little.' : ''),
+    '',
+    table(chosen, measured),
+  ].join('\n');
+  console.log(text);
+  if (markdown) await writeMarkdown(markdown, text);
+  const misses = missed(chosen, measured);
+  if (misses.length) say(`missed: ${misses.join(', ')}`);
+}
+
+const wanted = options();
+const place = await Place.open({ retailers: wanted.size.retailers, say });
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, async () => {
+    await place.close();
+    process.exit(130);
+  });
+try {
+  await main(place, wanted);
+  say('done');
+} finally {
   await place.close();
-  process.exit(code);
-};
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop(130));
-const [load] = loadavg();
-const measured = await measure(place, size, chosen);
-const text = [
-  `${await machine(place)} ${size.rounds} ${size.rounds === 1 ? 'round' : 'interleaved rounds'} of ${size.seconds} s, ` +
-    `${size.retailers.toLocaleString('en')} retailers, ${new Date().toISOString().slice(0, 10)}; load of others at the beginning ${load.toFixed(1)}.` +
-    (quick ? ' A quick try with little data: its figures say little.' : ''),
-  '',
-  table(chosen, measured),
-].join('\n');
-console.log(text);
-if (markdown) await writeFile(markdown, `${text}\n`);
-const misses = missed(chosen, measured);
-if (misses.length) say(`missed: ${misses.join(', ')}`);
-say('done');
-await stop(0);
+}

@@ -5,6 +5,7 @@ import { eventually } from '../../flow/lib/eventually.mjs';
 import { must } from '../../flow/lib/program.mjs';
 import { startDaemon } from './http.mjs';
 import { build } from './place.mjs';
+import { cpuOf, familySeconds } from './processes.mjs';
 import { Sink, addTargets } from './sink.mjs';
 
 const targets = 100;
@@ -43,9 +44,12 @@ async function deliver(place, count) {
       await db.rows(followUps, [place.branch, place.gateway]);
       await db.rows('ANALYZE complaints, follow_ups');
       await place.checkpoint();
+      const before = [await familySeconds(place.postmaster), await cpuOf([daemon.pid])];
       await db.rows(notifications, [count / targets]);
       await eventually(async () => !(await db.value(left)), { timeout: 120_000, what: 'every notification is delivered' });
       const end = Date.now();
+      const after = [await familySeconds(place.postmaster), await cpuOf([daemon.pid])];
+      const [postgres, server] = after.map((seconds, i) => ((seconds - before[i]) / count) * 1e6);
       const { delivered, attempts, bytes } = await db.row(
         `SELECT count(*) FILTER (WHERE state = 'delivered') AS delivered, (SELECT count(*) FROM notification_attempts) AS attempts,
                 avg(octet_length(body))::integer AS bytes FROM notifications`,
@@ -54,7 +58,7 @@ async function deliver(place, count) {
       if (delivered !== count || attempts !== count || seen.requests !== count)
         throw new Error(`${count} notifications: ${delivered} delivered, ${attempts} attempts, ${seen.requests} at the sink`);
       const seconds = end / 1e3 - seen.first_us / 1e6;
-      return { rate: count / seconds, seconds, bytes, sending: count / ((seen.last_us - seen.first_us) / 1e6) };
+      return { rate: count / seconds, seconds, bytes, sending: count / ((seen.last_us - seen.first_us) / 1e6), cpu: { postgres, server } };
     });
   } finally {
     await daemon.stop();
@@ -65,7 +69,8 @@ async function bare(count, bytes) {
   const sink = await Sink.start();
   const args = ['--address', `127.0.0.1:${sink.port}`, '--posts', `${count}`, '--targets', `${targets}`, '--bytes', `${bytes}`];
   const done = await must(join(build, 'bench/multi'), args);
-  await sink.stop();
+  const seen = await sink.stop();
+  if (seen.requests !== count) throw new Error(`${count} posts, but ${seen.requests} at the sink`);
   return JSON.parse(done.stdout);
 }
 

@@ -5,22 +5,24 @@ import { eventually } from '../../flow/lib/eventually.mjs';
 import { startDaemon } from './http.mjs';
 import { Sink, addTargets } from './sink.mjs';
 
+const most = 1000; // steps in one of the daemon's looks
+
 // Like complaints of the last day, all with their whole ladder in the far future. Loaded past the triggers and foreign
 // keys, which would take most of the time; the joins see to it that all references hold.
 const load = [
   'SET session_replication_role = replica',
   "SET maintenance_work_mem = '512MB'",
-  'CREATE TEMP TABLE some AS SELECT retailer_id, manager_id, row_number() OVER (ORDER BY retailer_id) - 1 AS n FROM retailers',
-  'CREATE UNIQUE INDEX ON some (n)',
+  'CREATE TEMP TABLE owned AS SELECT retailer_id, manager_id, row_number() OVER (ORDER BY retailer_id) - 1 AS n FROM retailers',
+  'CREATE UNIQUE INDEX ON owned (n)',
   `INSERT INTO complaints (branch_id, reference, kind, retailer_id, text, gateway_id, raised_at)
    SELECT $1, reference_of(100000000 + g.n), 'complaint', s.retailer_id, '送货晚了，两条包装破损，请回电', $2,
           now() - interval '1 day' * random()
-   FROM generate_series(1, $3::integer) AS g (n) JOIN some s ON s.n = g.n % (SELECT count(*) FROM some)`,
+   FROM generate_series(1, $3::integer) AS g (n) JOIN owned s ON s.n = g.n % (SELECT count(*) FROM owned)`,
   `INSERT INTO follow_ups (branch_id, follow_up_id, complaint, retailer_id, owner_id, policy_id, raised_at, due_at)
    OVERRIDING SYSTEM VALUE
    SELECT c.branch_id, row_number() OVER (), c.reference, c.retailer_id, s.manager_id, p.policy_id, c.raised_at,
           c.raised_at + interval '3650 days'
-   FROM complaints c JOIN some s USING (retailer_id), (SELECT min(policy_id) AS policy_id FROM policies) p`,
+   FROM complaints c JOIN owned s USING (retailer_id), (SELECT min(policy_id) AS policy_id FROM policies) p`,
   `INSERT INTO follow_up_steps (branch_id, follow_up_id, step, action, whom, due_at)
    SELECT f.branch_id, f.follow_up_id, s.step, s.action, s.whom, f.raised_at + (f.due_at - f.raised_at) * s.share::double precision + s.plus
    FROM follow_ups f JOIN policy_steps s USING (branch_id, policy_id)`,
@@ -57,7 +59,14 @@ async function usedUp(place, name, steps, count) {
   return used + steps > count;
 }
 
+// What earlier rounds left in the outbox is none of this one's work.
+async function emptyOutbox(db) {
+  await db.force("UPDATE notifications SET state = 'cancelled', finished_at = now() WHERE state IN ('waiting', 'sending')");
+  await db.rows('VACUUM notifications');
+}
+
 async function lateness(place, name, { steps, seconds }) {
+  await place.query(name, emptyOutbox);
   const daemon = await startDaemon(place, name);
   try {
     return await place.query(name, async (db) => {
@@ -99,19 +108,23 @@ function p99OfHistogram(text, name, least) {
 
 // One look of the daemon's kind, in ms of the server's own time.
 async function look(db, after) {
-  const [row] = await db.rows(`EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM fire_due_steps(${after}, 512)`);
+  const [row] = await db.rows(`EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT * FROM fire_due_steps(${after}, ${most})`);
   return row['QUERY PLAN'][0]['Execution Time'];
 }
 
+// After a look that found nothing: behind the daemon's cursor, which stays two seconds back, and over the whole range.
 async function looks(db, times) {
-  const until = await db.value('SELECT quote_literal(looked_until) FROM fire_due_steps(NULL, 512) WHERE action IS NULL');
+  const first = await look(db, 'NULL');
+  const until = await db.value(
+    `SELECT quote_literal(looked_until - interval '2 seconds') FROM fire_due_steps(NULL, ${most}) WHERE action IS NULL`,
+  );
   const took = { cursor: [], whole: [] };
   for (let i = 0; i < times; i++) {
     took.cursor.push(await look(db, until));
     took.whole.push(await look(db, 'NULL'));
   }
   const median = (list) => list.sort((a, b) => a - b)[Math.floor(list.length / 2)];
-  return { cursor: median(took.cursor), whole: median(took.whole) };
+  return { cursor: median(took.cursor), whole: median(took.whole), first };
 }
 
 async function emptyLook(place, name, { claims }) {
@@ -122,8 +135,10 @@ async function emptyLook(place, name, { claims }) {
       await db.rows('VACUUM follow_up_steps');
       let fired;
       let all = 0;
+      let until = null;
       do {
-        fired = await db.value('SELECT count(action) FROM fire_due_steps(NULL, 512)');
+        const got = await db.row(`SELECT count(action) AS fired, max(looked_until) AS until FROM fire_due_steps($1, ${most})`, [until]);
+        ({ fired, until } = got);
         all += fired;
       } while (fired);
       if (all < claims) throw new Error(`${all} steps claimed, not ${claims}`);
@@ -146,7 +161,6 @@ export async function measurePromise(place, { wanted, rounds, count, steps, seco
     name = await makeOpen(place, count);
   }
   const sink = await Sink.start();
-  await place.query(name, (db) => db.force('DELETE FROM targets WHERE NOT EXISTS (SELECT FROM notifications n WHERE n.target_id = targets.target_id)'));
   await place.query(name, (db) => db.rows("UPDATE targets SET retired_at = now(), retired_because = 'removed' WHERE retired_at IS NULL"));
   await addTargets(place, name, { port: sink.port, condition: "p.role = 'account_manager'" });
   for (let round = 0; round < rounds; round++) {

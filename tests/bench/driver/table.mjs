@@ -120,9 +120,9 @@ export const rows = [
     aim: '',
     figures: (m) => [atMost(ratio(of(m.look, 'before'), of(m.look, 'after'), 'cursor'), 2)],
     beside: (m) =>
-      ['cursor', 'whole']
-        .map((kind) => ['before', 'after'].map((when) => median(of(m.look, `${when}.${kind}`)).toFixed(3)))
-        .map(([before, after], i) => `${i ? 'the whole range ' : ''}${before} ms against ${after} ms`)
+      [['cursor', ''], ['whole', 'over the whole range '], ['first', 'the first of those ']]
+        .map(([kind, word]) => [word, ...['before', 'after'].map((when) => median(of(m.look, `${when}.${kind}`)).toFixed(3))])
+        .map(([word, before, after]) => `${word}${before} ms against ${after} ms`)
         .join(', '),
   },
 ];
