@@ -18,7 +18,7 @@ COMMENT ON FUNCTION first_live_target(integer, integer) IS
     'Where a notification for somebody goes: his first live target, else that of the next one up the line; no row: nobody has one.';
 
 CREATE OR REPLACE FUNCTION uri_segment(p_text text) RETURNS text
-LANGUAGE sql IMMUTABLE STRICT AS $$
+LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN p_text ~ '^[A-Za-z0-9._~-]*$' THEN p_text ELSE
         (SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9._~-]' THEN c
                                 ELSE regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\1', 'g') END, '')

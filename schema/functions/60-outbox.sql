@@ -10,7 +10,8 @@
 -- and skip rows that are locked.
 --
 -- These functions run hundreds of times a second on tables whose statistics are always out of date: their plans are pinned to
--- the indexes and made once a session.
+-- the indexes and made once a session. Where a row is looked up by its key its state is asked in a CASE, or the planner takes
+-- the index of that state for the better one while it believes it to be nearly empty.
 
 CREATE OR REPLACE FUNCTION breaker_opens_at() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 5 $$;
 COMMENT ON FUNCTION breaker_opens_at() IS 'So many failures in a row pause a target.';
@@ -50,7 +51,7 @@ BEGIN
         UPDATE notifications n
             SET state = CASE f.state WHEN 'closed' THEN 'cancelled' ELSE 'passed_on' END, finished_at = now()
             FROM unnest(p_branch, p_id) AS x (branch, id), follow_ups f
-            WHERE n.branch_id = x.branch AND n.notification_id = x.id AND n.state = 'waiting'
+            WHERE n.branch_id = x.branch AND n.notification_id = x.id AND CASE WHEN n.state = 'waiting' THEN true END
               AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
             RETURNING n.notification_id, n.state)
     SELECT array_agg(notification_id) INTO v_passed FROM passed WHERE state = 'passed_on';
@@ -78,6 +79,9 @@ DECLARE
     v_branch integer[];
     v_target integer[];
     v_room integer[];
+    v_channel text[];
+    v_address text[];
+    v_secret bytea[];
     v_gone_branch integer[];
     v_gone_target integer[];
 BEGIN
@@ -90,9 +94,12 @@ BEGIN
         SELECT array_agg(q.branch_id ORDER BY q.first_at) FILTER (WHERE q.live),
                array_agg(q.target_id ORDER BY q.first_at) FILTER (WHERE q.live),
                array_agg(q.room ORDER BY q.first_at) FILTER (WHERE q.live),
+               array_agg(q.channel ORDER BY q.first_at) FILTER (WHERE q.live),
+               array_agg(q.address ORDER BY q.first_at) FILTER (WHERE q.live),
+               array_agg(q.sealed_secret ORDER BY q.first_at) FILTER (WHERE q.live),
                array_agg(q.branch_id) FILTER (WHERE NOT q.live), array_agg(q.target_id) FILTER (WHERE NOT q.live)
-            INTO v_branch, v_target, v_room, v_gone_branch, v_gone_target
-        FROM (SELECT w.branch_id, w.target_id, w.first_at, t.retired_at IS NULL AND p.retired_at IS NULL AS live,
+            INTO v_branch, v_target, v_room, v_channel, v_address, v_secret, v_gone_branch, v_gone_target
+        FROM (SELECT w.branch_id, w.target_id, w.first_at, t.channel, t.address, t.sealed_secret, t.retired_at IS NULL AND p.retired_at IS NULL AS live,
                      least(CASE WHEN t.failures >= breaker_opens_at() THEN 1 ELSE 32 END, b.room) AS room,
                      w.first_at <= now() AND (t.paused_until IS NULL OR t.paused_until <= now()) AS ready
               FROM targets_with_work() w
@@ -117,20 +124,25 @@ BEGIN
 
     -- Whoever claims for a target does so alone: what is in flight is counted by the next statement, hence after the others'
     -- claims were committed. The targets that waited longest come first.
-    SELECT array_agg(x.branch), array_agg(x.target), array_agg(x.room) INTO v_branch, v_target, v_room
-    FROM unnest(v_branch[1:p_most], v_target[1:p_most], v_room[1:p_most]) AS x (branch, target, room)
+    SELECT array_agg(x.branch), array_agg(x.target), array_agg(x.room), array_agg(x.channel), array_agg(x.address),
+           array_agg(x.secret)
+        INTO v_branch, v_target, v_room, v_channel, v_address, v_secret
+    FROM unnest(v_branch[1:p_most], v_target[1:p_most], v_room[1:p_most], v_channel[1:p_most], v_address[1:p_most],
+                v_secret[1:p_most]) AS x (branch, target, room, channel, address, secret)
     WHERE pg_try_advisory_xact_lock(target_lock(x.branch, x.target));
 
+    -- By ctid, since the rows were locked just now.
     RETURN QUERY
     WITH picked AS MATERIALIZED (
-        SELECT n.branch_id, n.notification_id
-        FROM unnest(v_branch, v_target, v_room) AS x (branch, target, room)
+        SELECT n.row, n.follow_up_id, x.channel, x.address, x.secret
+        FROM unnest(v_branch, v_target, v_room, v_channel, v_address, v_secret)
+            AS x (branch, target, room, channel, address, secret)
         CROSS JOIN LATERAL (
             SELECT least(x.room - count(*), (p_most + cardinality(v_branch) - 1) / cardinality(v_branch)) AS room
             FROM notifications s
             WHERE s.branch_id = x.branch AND s.target_id = x.target AND s.state = 'sending') q
         CROSS JOIN LATERAL (
-            SELECT n.branch_id, n.notification_id FROM notifications n
+            SELECT n.ctid AS row, n.follow_up_id FROM notifications n
             WHERE n.branch_id = x.branch AND n.target_id = x.target AND n.state = 'waiting' AND n.next_attempt_at <= now()
             ORDER BY n.next_attempt_at LIMIT greatest(q.room, 0) FOR NO KEY UPDATE SKIP LOCKED) n
         LIMIT p_most
@@ -140,13 +152,11 @@ BEGIN
                 finished_at = CASE WHEN f.state = 'closed' AND n.type <> 'closed' THEN now() END,
                 lease = n.lease + 1, leased_until = now() + p_lease, attempts = n.attempts + 1
             FROM picked k, follow_ups f
-            WHERE n.branch_id = k.branch_id AND n.notification_id = k.notification_id
-              AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
-            RETURNING n.*
+            WHERE n.ctid = k.row AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
+            RETURNING n.notification_id, n.branch_id, n.target_id, n.lease, n.attempts, k.channel, k.address, k.secret, n.body, n.state
     )
-    SELECT c.notification_id, c.branch_id, c.target_id, c.lease, c.attempts, t.channel, t.address, t.sealed_secret, c.body
-    FROM claimed c JOIN targets t ON t.branch_id = c.branch_id AND t.target_id = c.target_id
-    WHERE c.state = 'sending';
+    SELECT c.notification_id, c.branch_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.secret, c.body
+    FROM claimed c WHERE c.state = 'sending';
 END $$;
 REVOKE EXECUTE ON FUNCTION claim_notifications FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION claim_notifications TO ringback_app;
@@ -190,7 +200,8 @@ BEGIN
                 leased_until = NULL
             FROM unnest(p_branch, p_id, p_lease, p_outcome, p_status, p_error, p_milliseconds, p_pause) WITH ORDINALITY
                 AS x (branch, id, lease, outcome, status, error, milliseconds, pause, item)
-            WHERE n.branch_id = x.branch AND n.notification_id = x.id::uuid AND n.lease = x.lease AND n.state = 'sending'
+            WHERE n.branch_id = x.branch AND n.notification_id = x.id::uuid
+              AND x.lease = CASE WHEN n.state = 'sending' THEN n.lease END
             RETURNING n.branch_id, n.notification_id, n.attempts, n.state, x.item, x.outcome, x.milliseconds, x.status, x.error
     ), written AS (
         INSERT INTO notification_attempts (branch_id, notification_id, attempt, milliseconds, status, error)

@@ -22,9 +22,9 @@
 #include "server/outbox/watch.h"
 
 enum {
-    CLAIM_MOST = 256,  /* notifications at a time */
-    CLAIM_BELOW = 128, /* when so many or fewer are queued */
-    OPEN_MOST = 1024,  /* outcomes not committed: beyond it nothing is claimed */
+    CLAIM_MOST = 512,  /* notifications at a time */
+    CLAIM_BELOW = 256, /* when so many or fewer are queued */
+    OPEN_MOST = 2048,  /* outcomes not committed: beyond it nothing is claimed */
     LEASE_S = 60,
     POLL_MS = 500,
     DRAIN_CUT_S = 7, /* attempts that still run are cut off */
