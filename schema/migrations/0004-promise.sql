@@ -160,10 +160,10 @@ CREATE TABLE notification_attempts (
     milliseconds integer   NOT NULL CHECK (milliseconds >= 0),
     status     integer,
     error      text,
-    PRIMARY KEY (branch_id, notification_id, attempt),
-    FOREIGN KEY (branch_id, notification_id) REFERENCES notifications
+    PRIMARY KEY (branch_id, notification_id, attempt)
 );
-COMMENT ON TABLE notification_attempts IS 'Every try to deliver, with what the target answered; only grows.';
+COMMENT ON TABLE notification_attempts IS 'Every try to deliver, with what the target answered; only grows. No foreign key: '
+    'finish_attempts inserts what its update of notifications returned, and the check would write each of those rows again.';
 COMMENT ON COLUMN notification_attempts.status IS 'HTTP status; null when there was no answer, then error says why.';
 
 CREATE TABLE accounts (
