@@ -172,6 +172,19 @@ describe('a stranger is 401', () => {
   });
 });
 
+describe('a gateway that was retired', () => {
+  it('is a stranger within a second, by every way', async () => {
+    const gone = await w.addGateway('gone');
+    await eventually(async () => (await show(credential('bearer', gone))).status === 200, { timeout: 1000 });
+    await w.must(['gateway', 'retire', 'gone']);
+    await eventually(async () => (await show(credential('bearer', gone))).status === 401, { timeout: 1000 });
+    await refused(credential('basic', gone));
+    const message = anOrder();
+    await refused(signed(gone.key, message.body), message);
+    assert.equal((await w.post(anOrder())).status, 200, 'the others are not touched');
+  });
+});
+
 describe('while the database is away', () => {
   it('whoever shows a credential gets 503, never 401', async () => {
     await w.proxy.away();

@@ -149,7 +149,7 @@ describe('whoever calls', () => {
     });
 
   it('is heard after the duty supervisor was named, by him', async () => {
-    await w.db.rows("UPDATE branches SET duty_supervisor_id = (SELECT person_id FROM people WHERE code = 'S2')");
+    await w.must(['branch', 'set', '--duty-supervisor', 'S2']);
     assert.equal((await raised({ caller: 'anonymous' })).manager, 'S2');
     await w.db.rows("UPDATE people SET retired_at = now() WHERE code = 'S2'");
     assert.equal((await raised({ caller: 'anonymous' })).manager, 'S1', 'the first active one by code');

@@ -64,6 +64,11 @@ describe('an order', () => {
     assert.match(JSON.stringify(got.warnings), /unknown-operator/);
   });
 
+  it('says what was used in the cycle, also of what is free', async () => {
+    await placed('R7', { A5: 4 });
+    assert.deepEqual((await placed('R7', { A5: 3 })).lines.map(brief), [['A5', 3, 3, null, null, 4]]);
+  });
+
   it('for 100,000 cartons of what is free is granted', async () => {
     assert.deepEqual((await placed('R9', { A1: 100_000 })).lines.map(brief), [['A1', 100_000, 100_000, null, null, 0]]);
   });
@@ -145,11 +150,17 @@ describe('a cap', () => {
     const first = await w.post(structured(known));
     const answer = await w.post(batched([one(), known, one(), one()]));
     assert.ok(answer.took < 2000, `answered after ${answer.took} ms`);
-    assert.deepEqual(answer.json.map((item) => item.replayed), [false, true, false, false]);
+    assert.deepEqual(
+      answer.json.map((item) => item.replayed),
+      [false, true, false, false],
+    );
     assert.equal(answer.json[1].order.reference, first.json.order.reference);
     const lines = answer.json.map((item) => item.order.lines[1]);
     assert.deepEqual(lines.map((line) => `${line.granted} of ${line.cap}, ${line.used} used`).sort(), [
-      '0 of 2, 2 used', '0 of 2, 2 used', '1 of 2, 0 used', '1 of 2, 1 used',
+      '0 of 2, 2 used',
+      '0 of 2, 2 used',
+      '1 of 2, 0 used',
+      '1 of 2, 1 used',
     ]);
     assert.deepEqual(await granted(w.db, 'R9', 'X4'), { lines: 2, counter: 2 });
   });

@@ -43,6 +43,19 @@ describe('health', () => {
   });
 });
 
+describe('the OpenAPI document', () => {
+  it('is on the console listener, without a session, and knows the routes', async () => {
+    const client = w.newClient();
+    client.address = w.daemon.console;
+    const answer = await client.get('/api/v1/openapi.json');
+    assert.equal(answer.status, 200, answer.text);
+    assert.match(answer.headers['content-type'], /^application\/json\b/);
+    assert.match(answer.json.openapi, /^3\./);
+    assert.ok(answer.json.paths['/v1/events'].post, Object.keys(answer.json.paths).join(' '));
+    assert.equal((await w.client.get('/api/v1/openapi.json')).status, 404, 'it is no gateway route');
+  });
+});
+
 const phones = ['15400010001', '15400010002', '15477776666', '13812345678'];
 const words = ['机密文字甲', '机密文字乙', '东街一号店', '店主一号'];
 

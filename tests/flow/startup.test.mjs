@@ -68,6 +68,26 @@ describe('a daemon started while the database is away', () => {
   });
 });
 
+describe('a daemon that has too much to do', () => {
+  it('says 503 at once to what does not fit its queue, and takes it later', async () => {
+    await w.daemon.stop();
+    await w.start({ RINGBACK_INTAKE_QUEUE: '64' });
+    const sent = Array.from({ length: 300 }, () => anOrder());
+    const crowd = w.newClient({ sockets: 300 });
+    await crowd.post(structured(sent[0])); // the credentials are known
+    w.proxy.stall();
+    const answers = await Promise.all(sent.map((one) => crowd.post(structured(one))));
+    const busy = answers.filter((answer) => answer.status === 503);
+    assert.ok(busy.every((answer) => answer.headers['retry-after'] && answer.took < 5500));
+    assert.ok(busy.filter((answer) => answer.took < 2500).length >= 100, 'most do not wait for the deadline');
+    await w.proxy.back();
+    await w.ready();
+    for (const one of sent)
+      await eventually(async () => (await crowd.post(structured(one))).status === 200, { timeout: 15_000 });
+    assert.equal(await count(w.db, 'events', 'event_id = ANY($1)', [sent.map((one) => one.id)]), 300);
+  });
+});
+
 describe('SIGTERM', () => {
   it('answers what was taken, refuses what comes, and leaves within ten seconds', async () => {
     const clients = Array.from({ length: 20 }, () => w.newClient({ sockets: 1 }));

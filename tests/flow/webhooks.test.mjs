@@ -260,8 +260,9 @@ describe('a notification', { concurrency: true }, () => {
     assert.ok(streamed < 32 * 1024 * 1024, `${streamed} bytes`);
   });
 
-  it('is listed as failed after three days, and not tried again', async () => {
-    const { sink, followUp } = await case_(() => 500);
+  it('is listed as failed after three days, and can be sent again by hand', async () => {
+    let well = false;
+    const { sink, followUp } = await case_(() => (well ? 200 : 500));
     await eventually(async () => (await attempts(followUp)).length === 1);
     await w.db.force(
       "UPDATE notifications SET created_at = created_at - interval '3 days', give_up_at = give_up_at - interval '3 days' WHERE follow_up_id = $1",
@@ -270,6 +271,12 @@ describe('a notification', { concurrency: true }, () => {
     await hurryAttempts(w.db, followUp);
     await settled(followUp, 'failed');
     assert.ok(sink.requests.length <= 2);
+    const [{ notification_id: id }] = await notifications(w.db, followUp);
+    assert.ok((await w.must(['notification', 'list'])).stdout.includes(id), 'it is listed');
+    well = true;
+    await w.must(['notification', 'resend', id]);
+    await settled(followUp, 'delivered');
+    assert.equal(sink.requests.at(-1).headers['webhook-id'], id, 'by hand it is the same again');
   });
 
   it('opens at most 32 connections to one target, and all arrive', async () => {
@@ -290,6 +297,20 @@ describe('a notification', { concurrency: true }, () => {
     await w.post(batched(Array.from({ length: 100 }, () => complaint({ retailer: `T${n}`, text: 'x' }))));
     const { sink } = await case_(() => 200);
     await got(sink, 1, 4000);
+  });
+});
+
+describe('a notification for which nobody has a target', () => {
+  it('waits, is listed, and goes out within a second once somebody has one', async () => {
+    const lonely = await world();
+    const answer = await lonely.post(structured(complaint({ retailer: 'R1', text: '无人' })));
+    assert.equal(answer.status, 200, answer.text);
+    assert.match((await lonely.must(['notification', 'list'])).stdout, /stranded/);
+    const sink = await aSink();
+    await lonely.addTarget('S1', sink.url());
+    await got(sink, 1, 1500);
+    const { owner, recipient } = sink.requests[0].json.data;
+    assert.deepEqual([owner, recipient], ['AM1', 'S1']);
   });
 });
 
