@@ -83,6 +83,9 @@ $(LIB): $(call obj,$(COMMON) $(SERVER)) $(GEN) $(LLHTTP_O)
 $(OUT)/tests/%: $(OUT)/tests/unit/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(SHOW)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(OUT)/tests/test_tool_%: $(OUT)/tests/unit/test_tool_%.o $(call obj,$(filter-out tools/ringback/main.c,$(TOOL))) $(LIB)
+	@mkdir -p $(@D)
+	$(SHOW)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 $(OUT)/tests/test_sample: | $(OUT)/ringback-sample
 $(OUT)/fuzz/%: $(OUT)/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)

@@ -23,6 +23,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp ROWS 64 AS
 DECLARE
     v_source integer[];
     v_known integer[];
+    v_gateways integer;
     v_event integer[];
     v_outcome text[];
     v_answer text[];
@@ -31,9 +32,11 @@ DECLARE
     v_stored integer;
 BEGIN
     FOR attempt IN 1..2 LOOP
-        SELECT array_agg(s.source_id ORDER BY x.n), array_agg(x.n::integer) FILTER (WHERE e.event_id IS NOT NULL)
-            INTO v_source, v_known
-        FROM unnest(p_branch, p_source, p_id) WITH ORDINALITY AS x (branch, source, id, n)
+        SELECT array_agg(s.source_id ORDER BY x.n), array_agg(x.n::integer) FILTER (WHERE e.event_id IS NOT NULL),
+               count(g.gateway_id)
+            INTO v_source, v_known, v_gateways
+        FROM unnest(p_branch, p_gateway, p_source, p_id) WITH ORDINALITY AS x (branch, gateway, source, id, n)
+        LEFT JOIN gateways g ON g.branch_id = x.branch AND g.gateway_id = x.gateway
         LEFT JOIN sources s ON s.branch_id = x.branch AND s.source = x.source
         LEFT JOIN events e ON e.branch_id = x.branch AND e.source_id = s.source_id AND e.event_id = x.id;
         EXIT WHEN array_position(v_source, NULL) IS NULL;
@@ -41,6 +44,10 @@ BEGIN
         SELECT DISTINCT x.branch, x.source FROM unnest(p_branch, p_source, v_source) AS x (branch, source, known)
         WHERE x.known IS NULL ORDER BY 1, 2 ON CONFLICT (branch_id, source) DO NOTHING;
     END LOOP;
+    -- Rows of events, orders and calls carry no foreign key to their gateway: this is the check.
+    IF v_gateways <> cardinality(p_branch) THEN
+        RAISE EXCEPTION 'an event of a gateway that is not there' USING ERRCODE = 'foreign_key_violation';
+    END IF;
 
     IF v_known IS NULL THEN
         v_known := '{}';

@@ -119,8 +119,12 @@ enum rb_err event_file_split(const char *text, size_t len, struct event_span **s
     enum rb_err err = RB_OK;
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         scan.at = 3;
-    for (skip_space(&scan); err == RB_OK && scan.at < len; skip_space(&scan))
+    while (err == RB_OK) {
+        skip_space(&scan);
+        if (scan.at >= len)
+            break;
         err = text[scan.at] == '[' ? add_array(&scan) : add_event(&scan);
+    }
     *line = scan.line;
     *why = scan.why ? scan.why : rb_err_name(err);
     *n = scan.n;
