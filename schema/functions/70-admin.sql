@@ -211,3 +211,53 @@ BEGIN
     PERFORM write_audit(p_branch, p_actor, CASE WHEN p_disable THEN 'user-disable' ELSE 'user-password' END, p_name);
 END $$;
 COMMENT ON FUNCTION change_account(integer, text, text, boolean, text) IS 'A new password, which lets him in again, or none any more.';
+
+CREATE OR REPLACE FUNCTION retire_person(p_branch integer, p_code text, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_person integer;
+    v_retailers bigint;
+BEGIN
+    UPDATE people SET retired_at = now() WHERE branch_id = p_branch AND code = p_code AND retired_at IS NULL
+        RETURNING person_id INTO v_person;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no active person "%"', p_code;
+    END IF;
+    SELECT count(*) INTO v_retailers FROM retailers
+        WHERE branch_id = p_branch AND manager_id = v_person AND retired_at IS NULL;
+    IF v_retailers > 0 THEN
+        RAISE EXCEPTION '% is the account manager of % retailers', p_code, v_retailers USING HINT = 'give them to another one first';
+    END IF;
+    UPDATE accounts SET disabled_at = now() WHERE branch_id = p_branch AND person_id = v_person AND disabled_at IS NULL;
+    PERFORM write_audit(p_branch, p_actor, 'person-retire', p_code);
+END $$;
+COMMENT ON FUNCTION retire_person(integer, text, text) IS
+    'Somebody who no longer works here: he logs in no more, and what is meant for him goes up the line.';
+
+CREATE OR REPLACE FUNCTION retire_retailer(p_branch integer, p_code text, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_retailer retailers;
+BEGIN
+    UPDATE retailers SET retired_at = now(), changed_at = now()
+        WHERE branch_id = p_branch AND code = p_code AND retired_at IS NULL RETURNING * INTO v_retailer;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no active retailer "%"', p_code;
+    END IF;
+    INSERT INTO retailer_changes (branch_id, retailer_id, changed_by, old_values, new_values)
+        VALUES (p_branch, v_retailer.retailer_id, p_actor, '{"retired_at": null}',
+                jsonb_build_object('retired_at', v_retailer.retired_at));
+    PERFORM write_audit(p_branch, p_actor, 'retailer-retire', p_code);
+END $$;
+COMMENT ON FUNCTION retire_retailer(integer, text, text) IS 'A shop that is closed: no more orders, its history stays.';
+
+CREATE OR REPLACE FUNCTION retire_product(p_branch integer, p_code text, p_actor text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE products SET retired_at = now() WHERE branch_id = p_branch AND code = p_code AND retired_at IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no active product "%"', p_code;
+    END IF;
+    PERFORM write_audit(p_branch, p_actor, 'product-retire', p_code);
+END $$;
+COMMENT ON FUNCTION retire_product(integer, text, text) IS 'Sold no more; its orders stay.';

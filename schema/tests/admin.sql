@@ -64,8 +64,24 @@ SELECT change_account(pg_temp.branch(), 'tap', NULL, true, 'tool:tap');
 SELECT ok(disabled_at IS NOT NULL AND password_hash = 'hash', 'is disabled') FROM accounts WHERE name = 'tap';
 SELECT change_account(pg_temp.branch(), 'tap', 'new', false, 'tool:tap');
 SELECT ok(disabled_at IS NULL AND password_hash = 'new', 'and let in again with a new password') FROM accounts WHERE name = 'tap';
+INSERT INTO retailers (branch_id, code, name, manager_id) SELECT branch_id, 'r', 'r', person_id FROM people
+    WHERE branch_id = pg_temp.branch() AND code = 'am';
+INSERT INTO products (branch_id, code, name, price_fen) VALUES (pg_temp.branch(), 'p', 'p', 1);
+SELECT throws_ok($$SELECT retire_person(pg_temp.branch(), 'am', 'tool:tap')$$, 'P0001', NULL, 'nobody leaves who has retailers');
+SELECT retire_retailer(pg_temp.branch(), 'r', 'tool:tap');
+SELECT retire_product(pg_temp.branch(), 'p', 'tool:tap');
+SELECT retire_person(pg_temp.branch(), c, 'tool:tap') FROM unnest('{am,sup}'::text[]) c;
+SELECT ok(bool_and(t.retired_at IS NOT NULL), 'person, retailer and product are retired') FROM (
+    SELECT retired_at FROM people WHERE branch_id = pg_temp.branch() UNION ALL
+    SELECT retired_at FROM retailers WHERE branch_id = pg_temp.branch() UNION ALL
+    SELECT retired_at FROM products WHERE branch_id = pg_temp.branch()) t;
+SELECT ok(new_values ? 'retired_at', 'which the retailer''s history knows') FROM retailer_changes WHERE branch_id = pg_temp.branch();
+SELECT ok(disabled_at IS NOT NULL, 'and a retired person logs in no more') FROM accounts WHERE name = 'tap';
+SELECT throws_ok(format('SELECT retire_%s(pg_temp.branch(), %L, ''x'')', kind, code), 'P0001', NULL, kind || ' once')
+    FROM (VALUES ('person', 'sup'), ('retailer', 'r'), ('product', 'p')) x (kind, code);
 SELECT is((SELECT string_agg(action, ' ' ORDER BY audit_id) FROM audit_log WHERE branch_id = pg_temp.branch()),
-    'branch-set branch-set gateway-add gateway-retire target-add target-add target-retire target-add user-add user-disable user-password',
+    'branch-set branch-set gateway-add gateway-retire target-add target-add target-retire target-add user-add user-disable user-password '
+    'retailer-retire product-retire person-retire person-retire',
     'all of which the audit log knows');
 SELECT ok(bool_and(details::text !~ 'hash|new|\\x0'), 'without a secret') FROM audit_log WHERE branch_id = pg_temp.branch();
 RESET ROLE;

@@ -50,6 +50,7 @@ extern const struct command gateway_commands[];
 extern const struct command target_commands[];
 extern const struct command import_commands[];
 extern const struct command user_commands[];
+extern const struct command retire_commands[];
 extern const struct command send_commands[];
 extern const struct command status_commands[];
 extern const struct command notification_commands[];

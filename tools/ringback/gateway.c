@@ -79,7 +79,8 @@ const struct command gateway_commands[] = {
      .args = "NAME",
      .least_args = 1,
      .most_args = 1,
-     .does = "Takes a gateway's key out of use; its name stays taken.",
+     .does = "Takes a gateway's key out of use.",
+     .more = "Its name stays taken: the audit log and its events know it.",
      .example = "ringback gateway retire kamailio",
      .run = run_retire},
     {0}};

@@ -239,6 +239,8 @@ static int run_import(const struct call *call)
     if (err == RB_OK)
         err = store(&import, call->json);
     progress_clear(&import.progress);
+    if (err == RB_ERR_NOMEM)
+        say("there is no memory for it");
     session_close(&import.session); /* what was not committed is rolled back */
     if (import.file && import.file != stdin)
         fclose(import.file);

@@ -112,7 +112,7 @@ const struct command user_commands[] = {
      .args = "NAME",
      .least_args = 1,
      .most_args = 1,
-     .does = "Gives a user a new password; a disabled one may log in again.",
+     .does = "Gives a user a new password; enables him again.",
      .example = "ringback user password wang",
      .options = {[PASSWORD_STDIN] = FROM_STDIN},
      .run = run_password},

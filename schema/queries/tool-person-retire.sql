@@ -1,0 +1,1 @@
+SELECT retire_person($1, $2, $3)

@@ -1,0 +1,1 @@
+SELECT retire_product($1, $2, $3)

@@ -1,0 +1,1 @@
+SELECT retire_retailer($1, $2, $3)
