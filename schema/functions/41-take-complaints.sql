@@ -108,8 +108,9 @@ BEGIN
     HAVING count(*) > 0;
 
     RETURN QUERY SELECT x.event, 'accepted',
-            p_head[x.event] || ',"complaint":' || json_build_object('reference', x.reference::text, 'follow_up', x.follow_up,
-                'due_at', x.raised + x.deadline, 'manager', m.code, 'call', x.call)::text || '}', NULL::text, NULL::text
+            p_head[x.event] || ',"complaint":{"reference":"' || x.reference || '","follow_up":' || x.follow_up
+                || ',"due_at":' || to_json(x.raised + x.deadline) || ',"manager":' || coalesce(to_json(m.code)::text, 'null')
+                || ',"call":' || coalesce(to_json(x.call)::text, 'null') || '}}', NULL::text, NULL::text
         FROM unnest(p_event, v_reference, v_follow_up, v_raised, v_deadline, v_owner, p_call)
             AS x (event, reference, follow_up, raised, deadline, owner, call)
         LEFT JOIN people m ON m.branch_id = p_branch[x.event] AND m.person_id = x.owner

@@ -43,9 +43,9 @@ BEGIN
             WHERE r.branch_id = v_call.branch_id AND r.retailer_id = v_call.retailer_id;
         event := k.event;
         outcome := 'accepted';
-        answer := p_head[k.event] || ',"call":' || json_build_object('id', v_call.call,
-            'state', (ARRAY['ringing', 'answered', 'ended'])[v_call.state], 'seconds', v_call.seconds,
-            'retailer', v_retailer)::text || '}';
+        answer := p_head[k.event] || ',"call":{"id":' || to_json(v_call.call) || ',"state":"'
+            || (ARRAY['ringing', 'answered', 'ended'])[v_call.state] || '","seconds":' || coalesce(v_call.seconds::text, 'null')
+            || ',"retailer":' || coalesce(to_json(v_retailer)::text, 'null') || '}}';
         RETURN NEXT;
     END LOOP;
 END $$;
