@@ -99,7 +99,8 @@ BEGIN
                array_agg(q.sealed_secret ORDER BY q.first_at) FILTER (WHERE q.live),
                array_agg(q.branch_id) FILTER (WHERE NOT q.live), array_agg(q.target_id) FILTER (WHERE NOT q.live)
             INTO v_branch, v_target, v_room, v_channel, v_address, v_secret, v_gone_branch, v_gone_target
-        FROM (SELECT w.branch_id, w.target_id, w.first_at, t.channel, t.address, t.sealed_secret, t.retired_at IS NULL AND p.retired_at IS NULL AS live,
+        FROM (SELECT w.branch_id, w.target_id, w.first_at, t.channel, t.address, t.sealed_secret,
+                     t.retired_at IS NULL AND p.retired_at IS NULL AS live,
                      least(CASE WHEN t.failures >= breaker_opens_at() THEN 1 ELSE 32 END, b.room) AS room,
                      w.first_at <= now() AND (t.paused_until IS NULL OR t.paused_until <= now()) AS ready
               FROM targets_with_work() w
@@ -153,7 +154,8 @@ BEGIN
                 lease = n.lease + 1, leased_until = now() + p_lease, attempts = n.attempts + 1
             FROM picked k, follow_ups f
             WHERE n.ctid = k.row AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
-            RETURNING n.notification_id, n.branch_id, n.target_id, n.lease, n.attempts, k.channel, k.address, k.secret, n.body, n.state
+            RETURNING n.notification_id, n.branch_id, n.target_id, n.lease, n.attempts, k.channel, k.address, k.secret,
+                      n.body, n.state
     )
     SELECT c.notification_id, c.branch_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.secret, c.body
     FROM claimed c WHERE c.state = 'sending';
@@ -164,8 +166,8 @@ COMMENT ON FUNCTION claim_notifications IS
     'Leases due notifications to a daemon, fairly between targets, at most 32 in flight for one; rescues what a dead daemon held.';
 
 -- Item i of every array is one attempt. p_outcome: delivered; retry (the target is not well); refused (it is, but not this
--- message); gone (never send there again); returned (claimed, but not tried). p_pause: milliseconds until the next attempt;
--- p_rest: milliseconds for which the target asked for rest, or 0.
+-- message); gone (never send there again); cut (by the daemon itself, which blames nobody); returned (claimed, but not tried).
+-- p_pause: milliseconds until the next attempt; p_rest: milliseconds for which the target asked for rest, or 0.
 -- Gives what the daemon must know: "paused" and "gone" targets, of which it hands back what it still holds, and "failed" ones.
 CREATE OR REPLACE FUNCTION finish_attempts(
     p_branch integer[], p_target integer[], p_id text[], p_lease bigint[], p_outcome text[], p_status integer[], p_error text[],
@@ -180,7 +182,7 @@ DECLARE
     v_failed uuid[];
 BEGIN
     SELECT count(*) INTO v_touched
-    FROM (SELECT FROM (SELECT x.branch, x.target, bool_or(x.outcome NOT IN ('delivered', 'returned')) AS troubled
+    FROM (SELECT FROM (SELECT x.branch, x.target, bool_or(x.outcome NOT IN ('delivered', 'cut', 'returned')) AS troubled
                        FROM unnest(p_branch, p_target, p_outcome) AS x (branch, target, outcome) GROUP BY 1, 2) x
           JOIN targets t ON t.branch_id = x.branch AND t.target_id = x.target
           WHERE x.troubled OR t.failures > 0
@@ -189,11 +191,11 @@ BEGIN
     WITH done AS (
         UPDATE notifications n
             SET state = CASE WHEN x.outcome = 'delivered' THEN 'delivered'
-                             WHEN x.outcome IN ('retry', 'refused') AND n.give_up_at <= now() THEN 'failed'
+                             WHEN x.outcome IN ('retry', 'refused', 'cut') AND n.give_up_at <= now() THEN 'failed'
                              ELSE 'waiting' END,
                 finished_at = CASE WHEN x.outcome = 'delivered'
-                                     OR (x.outcome IN ('retry', 'refused') AND n.give_up_at <= now()) THEN now() END,
-                next_attempt_at = CASE WHEN x.outcome IN ('retry', 'refused')
+                                     OR (x.outcome IN ('retry', 'refused', 'cut') AND n.give_up_at <= now()) THEN now() END,
+                next_attempt_at = CASE WHEN x.outcome IN ('retry', 'refused', 'cut')
                                        THEN least(now() + interval '1 millisecond' * x.pause, n.give_up_at)
                                        ELSE n.next_attempt_at END,
                 attempts = n.attempts - (x.outcome = 'returned')::integer,

@@ -52,20 +52,28 @@ COMMENT ON FUNCTION resend_notifications IS
 
 -- The slow poll of every daemon. Notifications whose time is over and whose target is not being tried are given up here; the
 -- others make their last attempt and are given up by finish_attempts.
-CREATE OR REPLACE FUNCTION watch_outbox(OUT adopted integer, OUT given_up integer, OUT waiting bigint, OUT oldest_seconds double precision,
-    OUT stranded bigint, OUT failed bigint, OUT breakers_open bigint, OUT without_owner bigint)
+CREATE OR REPLACE FUNCTION watch_outbox(
+    OUT adopted integer, OUT given_up integer, OUT waiting bigint, OUT oldest_seconds double precision, OUT stranded bigint,
+    OUT failed bigint, OUT breakers_open bigint, OUT without_owner bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+DECLARE
+    v_over bigint;
 BEGIN
     adopted := adopt_stranded(NULL);
-    UPDATE notifications n SET state = 'failed', finished_at = now()
-        WHERE (n.branch_id, n.notification_id) IN (
-            SELECT w.branch_id, w.notification_id FROM notifications w JOIN targets t USING (branch_id, target_id)
-            WHERE w.state = 'waiting' AND w.give_up_at <= now()
-              AND (t.paused_until > now() OR t.failures >= breaker_opens_at())
-            LIMIT 500 FOR NO KEY UPDATE OF w SKIP LOCKED);
-    GET DIAGNOSTICS given_up = ROW_COUNT;
-    SELECT count(*), coalesce(extract(epoch FROM now() - min(n.created_at)), 0) INTO waiting, oldest_seconds
+    given_up := 0;
+    SELECT count(*), coalesce(extract(epoch FROM now() - min(n.created_at)), 0), count(*) FILTER (WHERE n.give_up_at <= now())
+        INTO waiting, oldest_seconds, v_over
         FROM notifications n WHERE n.state = 'waiting';
+    IF v_over > 0 THEN
+        UPDATE notifications n SET state = 'failed', finished_at = now()
+            WHERE (n.branch_id, n.notification_id) IN (
+                SELECT w.branch_id, w.notification_id FROM notifications w JOIN targets t USING (branch_id, target_id)
+                WHERE w.state = 'waiting' AND w.give_up_at <= now()
+                  AND (t.paused_until > now() OR t.failures >= breaker_opens_at())
+                LIMIT 500 FOR NO KEY UPDATE OF w SKIP LOCKED);
+        GET DIAGNOSTICS given_up = ROW_COUNT;
+        waiting := waiting - given_up;
+    END IF;
     SELECT count(*) FILTER (WHERE n.state = 'stranded'), count(*) FILTER (WHERE n.state = 'failed') INTO stranded, failed
         FROM notifications n WHERE n.state IN ('stranded', 'failed');
     SELECT count(*) INTO breakers_open FROM targets t WHERE t.retired_at IS NULL AND t.failures >= breaker_opens_at();

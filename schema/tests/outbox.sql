@@ -158,6 +158,12 @@ UPDATE targets SET failures = 4 WHERE target_id = pg_temp.id('one');
 SELECT is_empty($$SELECT pg_temp.finish('refused', 60000)$$, 'refusing a message');
 SELECT is((SELECT failures FROM targets WHERE target_id = pg_temp.id('one')), 0, 'is no failure of the target');
 SELECT is(pg_temp.states(), 'cancelled 4, delivered 1, waiting 39', 'but one of the message');
+UPDATE notifications SET next_attempt_at = now() WHERE state = 'waiting';
+UPDATE targets SET failures = 4 WHERE target_id = pg_temp.id('one');
+SELECT pg_temp.claim();
+SELECT is_empty($$SELECT pg_temp.finish('cut', 60000)$$, 'what the daemon cut off itself');
+SELECT is((SELECT failures FROM targets WHERE target_id = pg_temp.id('one')), 4, 'blames nobody');
+SELECT is((SELECT count(*) FROM notifications WHERE state = 'waiting' AND next_attempt_at = now() + interval '1 minute'), 32::bigint, 'and is tried again');
 
 -- Fairness: a target with much to do does not keep others waiting, nor one that is down.
 SELECT pg_temp.clear();

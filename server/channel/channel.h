@@ -27,6 +27,7 @@ enum rb_fate {
     RB_FATE_RETRY,   /* the target is not well: try again */
     RB_FATE_REFUSED, /* the target is well but does not take this message: try again, blaming the message */
     RB_FATE_GONE,    /* never send anything there again */
+    RB_FATE_CUT,     /* cut off by ourselves: try again, blaming nobody; no channel says so */
 };
 
 struct rb_verdict {

@@ -91,6 +91,8 @@ static void on_answer(void *ctx, const struct rb_answer *answer)
     struct rb_outbox *outbox = parcel->owner;
     struct rb_verdict verdict;
     parcel->channel->judge(answer, &verdict);
+    if (outbox->cut)
+        verdict.fate = RB_FATE_CUT;
     end_parcel(outbox, parcel, &verdict, answer->took_us);
     pump_soon(outbox);
 }

@@ -49,7 +49,8 @@ struct rb_ledger {
 static const char *const fates[] = {[RB_FATE_DELIVERED] = "delivered",
                                     [RB_FATE_RETRY] = "retry",
                                     [RB_FATE_REFUSED] = "refused",
-                                    [RB_FATE_GONE] = "gone"};
+                                    [RB_FATE_GONE] = "gone",
+                                    [RB_FATE_CUT] = "cut"};
 
 static struct rb_params *params_of(const struct entry *entries, size_t n)
 {
