@@ -20,7 +20,14 @@ const relay = await Relay.start(() => 'pass');
 relay.target = w.daemon.gateway;
 after(() => relay.close());
 const kamailio = await Kamailio.start(
-  { url: relay.url, key: w.gateways['kamailio-1'].key, source: '/kamailio/test', numbers: '^(12313|4160000000)$', pbx, trunk },
+  {
+    url: relay.url,
+    key: w.gateways['kamailio-1'].key,
+    source: '/kamailio/test',
+    numbers: '^(12313|4160000000)$',
+    pbx,
+    trunk,
+  },
   join(w.logs, 'kamailio.log'),
 );
 after(() => kamailio.stop());
@@ -36,7 +43,10 @@ async function happen(calls, script, ...rounds) {
   const before = Date.now();
   relay.script = script;
   for (const round of rounds) await telephone(kamailio, { talk, calls, ...round });
-  await eventually(() => relay.finished(begin) === calls.length, { timeout: 15_000, what: 'every call has ended, as far as Kamailio told' });
+  await eventually(() => relay.finished(begin) === calls.length, {
+    timeout: 15_000,
+    what: 'every call has ended, as far as Kamailio told',
+  });
   assert.equal(await kamailio.waiting(), 0);
   const after = Date.now();
   const seen = relay.log.slice(begin);
@@ -62,7 +72,9 @@ function conversed({ row }) {
 }
 
 const retailerOf = ({ row }) =>
-  w.db.rows('SELECT code FROM retailers WHERE retailer_id = $1', [row.retailer_id]).then((rows) => rows[0]?.code ?? null);
+  w.db
+    .rows('SELECT code FROM retailers WHERE retailer_id = $1', [row.retailer_id])
+    .then((rows) => rows[0]?.code ?? null);
 
 describe('calls to the branch', () => {
   const numbers = ['15400010001', '+8615400010002', '15400010056', 'anonymous'];
@@ -78,7 +90,11 @@ describe('calls to the branch', () => {
       if (from === twice && kind(event) === 'ended' && tries === 1) return 'deaf';
       return 'pass';
     };
-    const calls = await happen(numbers.map((number) => [number, hotline]), script, { caller: 'caller', phone: 'phone', ...inbound });
+    const calls = await happen(
+      numbers.map((number) => [number, hotline]),
+      script,
+      { caller: 'caller', phone: 'phone', ...inbound },
+    );
 
     for (const call of calls.values()) {
       conversed(call);
@@ -92,21 +108,38 @@ describe('calls to the branch', () => {
     assert.equal(calls.get(refused).seen.find(({ event }) => kind(event) === 'ringing').did, 'busy');
     assert.equal(relay.taken(calls.get(late).id), 'ringing ended answered', 'out of order');
     const again = calls.get(twice).seen.filter(({ event }) => kind(event) === 'ended');
-    assert.deepEqual(again.map(({ status, replayed }) => [status, replayed]), [[200, false], [200, true]], 'twice');
+    assert.deepEqual(
+      again.map(({ status, replayed }) => [status, replayed]),
+      [
+        [200, false],
+        [200, true],
+      ],
+      'twice',
+    );
     assert.equal(again[0].body, again[1].body, 'the same event, to the byte');
     assert.equal(again[0].answer, again[1].answer);
   });
 
   it('end unanswered when the line is busy', async () => {
-    const calls = await happen([['15400010003', hotline]], () => 'pass', { caller: 'caller-refused', phone: 'phone-is-busy', ...inbound });
+    const calls = await happen([['15400010003', hotline]], () => 'pass', {
+      caller: 'caller-refused',
+      phone: 'phone-is-busy',
+      ...inbound,
+    });
     const call = calls.get('15400010003');
-    assert.deepEqual([call.row.state, call.row.seconds, call.row.answered_at, call.row.cause], [3, 0, null, '486 Busy Here']);
+    assert.deepEqual(
+      [call.row.state, call.row.seconds, call.row.answered_at, call.row.cause],
+      [3, 0, null, '486 Busy Here'],
+    );
     assert.equal(await retailerOf(call), 'R3');
   });
 
   it('end unanswered when the caller gives up', async () => {
     const calls = await happen([['15400010003', '4160000000']], () => 'pass', {
-      caller: 'caller-gives-up', phone: 'phone-is-not-answered', ...inbound, talk: 600,
+      caller: 'caller-gives-up',
+      phone: 'phone-is-not-answered',
+      ...inbound,
+      talk: 600,
     });
     const { row } = calls.get('15400010003');
     assert.deepEqual([row.state, row.seconds, row.answered_at, row.cause], [3, 0, null, '487 Request Terminated']);
@@ -115,7 +148,11 @@ describe('calls to the branch', () => {
 
 describe('calls by the branch', () => {
   it('are outbound, and the retailer is the one who was called', async () => {
-    const calls = await happen([[hotline, '15400010002']], () => 'pass', { caller: 'caller-is-left', phone: 'phone-hangs-up', ...outbound });
+    const calls = await happen([[hotline, '15400010002']], () => 'pass', {
+      caller: 'caller-is-left',
+      phone: 'phone-hangs-up',
+      ...outbound,
+    });
     const call = calls.get(hotline);
     conversed(call);
     assert.deepEqual([call.row.direction, call.row.to_number], ['outbound', '15400010002']);
@@ -127,12 +164,21 @@ describe('the gateway', () => {
   it('keeps its events while ringbackd is away, and calls go on', async () => {
     await w.daemon.stop();
     const numbers = ['15400010004', '15400010005'];
-    const back = new Promise((done) => setTimeout(done, 2500)).then(() => w.start()).then(() => (relay.target = w.daemon.gateway));
-    const calls = await happen(numbers.map((number) => [number, hotline]), () => 'pass', { caller: 'caller', phone: 'phone', ...inbound });
+    const back = new Promise((done) => setTimeout(done, 2500))
+      .then(() => w.start())
+      .then(() => (relay.target = w.daemon.gateway));
+    const calls = await happen(
+      numbers.map((number) => [number, hotline]),
+      () => 'pass',
+      { caller: 'caller', phone: 'phone', ...inbound },
+    );
     await back;
     for (const call of calls.values()) {
       conversed(call);
-      assert.ok(call.seen.some(({ did }) => did === 'away'), 'it was not reached at first');
+      assert.ok(
+        call.seen.some(({ did }) => did === 'away'),
+        'it was not reached at first',
+      );
       assert.equal(await count(w.db, 'events', 'event_id LIKE $1', [`${call.id};%`]), 3);
     }
   });
@@ -144,7 +190,10 @@ describe('the gateway', () => {
   });
 
   it('was never told that an event of its is wrong, and lost none', async () => {
-    assert.deepEqual(relay.log.filter(({ status }) => status !== undefined && status !== 200), []);
+    assert.deepEqual(
+      relay.log.filter(({ status }) => status !== undefined && status !== 200),
+      [],
+    );
     assert.deepEqual(kamailio.faults, []);
     const calls = await count(w.db, 'calls');
     assert.equal(calls, new Set(relay.log.map(({ event }) => event.data.call)).size);

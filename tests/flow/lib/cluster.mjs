@@ -15,9 +15,9 @@ export function withDatabase(conninfo, dbname) {
   return conninfoText({ ...conninfoParts(conninfo), dbname });
 }
 
-export async function startCluster() {
+export async function startCluster(wanted = fast) {
   const folder = await mkdtemp(join(tmpdir(), 'ringback-flow-'));
-  const settings = fast.flatMap((setting) => ['--set', setting]);
+  const settings = wanted.flatMap((setting) => ['--set', setting]);
   const started = await must(join(root, 'tools/cluster'), ['start', join(folder, 'pg'), ...settings]);
   return { folder, conninfo: started.stdout.trim().split('\n').at(-1) };
 }

@@ -7,7 +7,7 @@ import { conninfoParts, conninfoText } from './database.mjs';
 
 export class Proxy {
   static async start(conninfo) {
-    const proxy = new Proxy(conninfo);
+    const proxy = new this(conninfo);
     await proxy.back();
     return proxy;
   }

@@ -13,35 +13,36 @@ import { Client } from './client.mjs';
 import { eventually } from './eventually.mjs';
 import { Proxy } from './proxy.mjs';
 
+// What openWorld makes, until the end of the test file.
+export async function world(options) {
+  const made = new World(options);
+  after(() => made.close());
+  await made.open();
+  return made;
+}
+
 // template: "small" (tests/flow/data), "sample" or null for an empty database; env: further RINGBACK_
 // settings; daemon: false starts none; proxy: true puts a relay between the daemon and PostgreSQL that can
-// take the database away; programs: another build folder.
-export async function world({
-  template = 'small',
-  env = {},
-  daemon = true,
-  gateways = ['pbx'],
-  proxy = false,
-  programs = build,
-} = {}) {
-  const made = new World(programs);
-  after(() => made.close());
-  await made.open(template, env, proxy);
-  for (const name of gateways) await made.addGateway(name);
-  if (daemon) await made.start();
+// take the database away, a class of relays another such relay; programs: another build folder; logs: the
+// folder for the daemons' words, emptied first.
+export async function openWorld(options) {
+  const made = new World(options);
+  await made.open();
   return made;
 }
 
 class World {
-  constructor(programs) {
+  constructor({ template = 'small', env = {}, daemon = true, gateways = ['pbx'], proxy, programs = build, logs } = {}) {
+    this.wanted = { template, env, daemon, gateways, proxy };
     this.programs = programs;
     this.daemons = [];
     this.clients = [];
     this.gateways = {};
-    this.logs = join(leavings, basename(process.argv[1], '.test.mjs'));
+    this.logs = logs ?? join(leavings, basename(process.argv[1], '.test.mjs'));
   }
 
-  async open(template, env, proxy) {
+  async open() {
+    const { template, env, daemon, gateways, proxy } = this.wanted;
     await rm(this.logs, { recursive: true, force: true });
     await mkdir(this.logs, { recursive: true });
     this.state = await mkdtemp(join(tmpdir(), 'ringback-state-'));
@@ -49,7 +50,7 @@ class World {
     this.dbname = name;
     this.conninfo = conninfo;
     this.db = await Database.open(conninfo);
-    if (proxy) this.proxy = await Proxy.start(conninfo);
+    if (proxy) this.proxy = await (proxy === true ? Proxy : proxy).start(conninfo);
     this.env = cleanEnv({
       RINGBACK_CONFIG: '/dev/null',
       RINGBACK_DATABASE: conninfo,
@@ -60,6 +61,8 @@ class World {
       RINGBACK_ALLOW_TARGETS: '127.0.0.0/8',
       ...env,
     });
+    for (const name of gateways) await this.addGateway(name);
+    if (daemon) await this.start();
   }
 
   // Another daemon on the same database becomes world.daemon, with a client for it. ready: wait until it serves.

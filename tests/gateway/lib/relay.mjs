@@ -40,15 +40,18 @@ export class Relay {
     const { 'content-type': type, authorization } = req.headers;
     const headers = { 'content-type': type, authorization, 'content-length': body.length };
     return new Promise((done, fail) => {
-      const on = http.request({ ...this.target, method: req.method, path: req.url, headers, agent: false }, async (res) => {
-        const parts = [];
-        for await (const part of res) parts.push(part);
-        entry.status = res.statusCode;
-        entry.type = res.headers['content-type'];
-        entry.replayed = res.headers['ringback-replayed'] === 'true';
-        entry.answer = Buffer.concat(parts).toString();
-        done();
-      });
+      const on = http.request(
+        { ...this.target, method: req.method, path: req.url, headers, agent: false },
+        async (res) => {
+          const parts = [];
+          for await (const part of res) parts.push(part);
+          entry.status = res.statusCode;
+          entry.type = res.headers['content-type'];
+          entry.replayed = res.headers['ringback-replayed'] === 'true';
+          entry.answer = Buffer.concat(parts).toString();
+          done();
+        },
+      );
       on.on('error', fail);
       on.end(body);
     });
@@ -56,14 +59,18 @@ export class Relay {
 
   // Kinds of the events that ringbackd took for the first time, by call, in that order: "ringing answered ended".
   taken(call) {
-    const first = this.log.filter(({ event, status, replayed }) => event.data.call === call && status === 200 && !replayed);
+    const first = this.log.filter(
+      ({ event, status, replayed }) => event.data.call === call && status === 200 && !replayed,
+    );
     return first.map(({ event }) => event.type.split('.').at(-1)).join(' ');
   }
 
   // Calls since that entry of the book of which every event that came, the last one included, was acknowledged.
   finished(begin) {
     const log = this.log.slice(begin);
-    const through = new Set(log.filter(({ did, status }) => did === 'pass' && status === 200).map(({ event }) => event.id));
+    const through = new Set(
+      log.filter(({ did, status }) => did === 'pass' && status === 200).map(({ event }) => event.id),
+    );
     const calls = new Set(log.map(({ event }) => event.data.call));
     const all = (call) => log.every(({ event }) => event.data.call !== call || through.has(event.id));
     return [...calls].filter((call) => through.has(`${call};ended`) && all(call)).length;

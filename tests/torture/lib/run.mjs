@@ -1,0 +1,90 @@
+// Runs rows of the torture one after the other: one cluster, one line a row. Called by tests/torture/run.
+import { makeTemplate, startCluster, stopCluster } from '../../flow/lib/cluster.mjs';
+import { fixture } from '../../flow/lib/paths.mjs';
+import { Arena, settings } from './arena.mjs';
+import { rows as killed } from '../rows/killed.mjs';
+import { rows as database } from '../rows/database.mjs';
+import { rows as events } from '../rows/events.mjs';
+import { rows as clients } from '../rows/clients.mjs';
+
+// A row: {name, title, only: "full" or nothing, run({short, many, open})}, where many(short, full) chooses a number and
+// open(name, options) makes an arena that is closed when the row is over. run gives {did, acknowledged, lost, twice,
+// seconds, faults}: what was done, what the oracle saw, the longest time without service, and all else that is wrong.
+const all = [...killed, ...database, ...events, ...clients];
+
+const args = process.argv.slice(2);
+const short = args.includes('--short');
+const names = args.filter((arg) => arg !== '--short');
+const strange = names.filter((name) => !all.some((row) => row.name === name));
+if (strange.length) {
+  console.error(`no such row: ${strange.join(' ')}; there are: ${all.map((row) => row.name).join(' ')}`);
+  process.exit(2);
+}
+const wanted = all.filter((row) => (names.length ? names.includes(row.name) : !short || row.only !== 'full'));
+
+const arenas = [];
+const open = async (...args) => {
+  const arena = await Arena.open(...args);
+  arenas.push(arena);
+  return arena;
+};
+const context = { short, many: (few, lots) => (short ? few : lots), open };
+const n = (count) => count.toLocaleString('en');
+let passed = 0;
+let failed = 0;
+
+function verdict({ acknowledged, lost, twice, seconds, faults = [] }) {
+  const all = [...faults];
+  if (lost) all.push(`${n(lost)} acknowledged and lost`);
+  if (twice) all.push(`${n(twice)} effects twice`);
+  const words = [];
+  if (acknowledged !== undefined) words.push(`${n(acknowledged)} acknowledged, ${n(lost)} lost, ${n(twice)} twice`);
+  if (seconds !== undefined) words.push(`served again within ${seconds.toFixed(2)} s`);
+  return { words, faults: all };
+}
+
+async function runRow(row) {
+  const begin = performance.now();
+  let seen;
+  try {
+    seen = await row.run(context);
+  } catch (error) {
+    seen = { did: row.title, faults: [error.stack] };
+  }
+  for (const arena of arenas.splice(0))
+    await arena.close().catch((error) => (seen.faults = [...(seen.faults ?? []), error.stack]));
+  const { words, faults } = verdict(seen);
+  const took = ((performance.now() - begin) / 1000).toFixed(0);
+  const line = [seen.did, ...words].join('; ');
+  console.log(`${faults.length ? 'not ok' : 'ok'} ${passed + failed + 1} - ${row.name}: ${line}  (${took} s)`);
+  for (const fault of faults) console.log(`    ${fault.split('\n').slice(0, 12).join('\n    ')}`);
+  if (faults.length) failed++;
+  else passed++;
+}
+
+let cluster;
+const leave = async (code) => {
+  if (cluster) await stopCluster(cluster).catch((error) => console.error(error.message));
+  process.exit(code);
+};
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => leave(1));
+
+process.once('uncaughtException', (error) => {
+  process.on('uncaughtException', () => {}); // what follows from the first
+  console.log(`not ok - the harness: ${error.stack}\n${passed} passed, ${failed + 1} failed`);
+  leave(1);
+});
+
+const begin = performance.now();
+try {
+  cluster = await startCluster(settings);
+  await makeTemplate(cluster, 'flow_small', fixture);
+  process.env.FLOW_CLUSTER = JSON.stringify(cluster);
+  for (const row of wanted) await runRow(row);
+} catch (error) {
+  failed++;
+  console.log(`not ok - the harness: ${error.stack}`);
+}
+console.log(`torture took ${((performance.now() - begin) / 1000).toFixed(0)} s`);
+console.log(`${passed} passed, ${failed} failed`);
+await leave(failed ? 1 : 0);
