@@ -16,14 +16,13 @@
 
 #define RETRY_AFTER_MOST (3 * 86400 * RB_SECOND)
 
-enum { SLOT_HEADERS = RB_CALL_HEADERS + 2 };
-
 /* One pooled handle and the call that it runs. */
 struct slot {
     struct slot *next; /* in the list of free ones */
     struct rb_transfers *transfers;
     CURL *easy;
-    struct curl_slist list[SLOT_HEADERS]; /* nodes of our own, so that a call costs no allocations for them */
+    struct curl_slist
+        list[RB_CALL_HEADERS]; /* nodes of our own, so that a call costs no allocations for them */
     char headers[RB_CALL_HEADERS][RB_CALL_HEADER_SIZE];
     struct rb_buf body;
     size_t head_bytes;
@@ -293,14 +292,11 @@ static void set_options(struct slot *slot)
 
 static void set_headers(struct slot *slot, const struct rb_call *call)
 {
-    unsigned n = 0;
-    for (; n < call->n_headers; n++) {
-        memcpy(slot->headers[n], call->headers[n], RB_CALL_HEADER_SIZE);
-        slot->list[n].data = slot->headers[n];
+    for (unsigned i = 0; i < call->n_headers; i++) {
+        memcpy(slot->headers[i], call->headers[i], RB_CALL_HEADER_SIZE);
+        slot->list[i].data = slot->headers[i];
+        slot->list[i].next = i + 1 < call->n_headers ? &slot->list[i + 1] : NULL;
     }
-    slot->list[n++].data = (char *)"Expect:"; /* nobody is asked whether he wants the body */
-    for (unsigned i = 0; i < n; i++)
-        slot->list[i].next = i + 1 < n ? &slot->list[i + 1] : NULL;
 }
 
 struct rb_transfers *rb_transfers_new(struct event_base *base, unsigned connections,
@@ -372,7 +368,7 @@ enum rb_err rb_transfers_start(struct rb_transfers *transfers, const struct rb_c
     if (curl_easy_setopt(slot->easy, CURLOPT_URL, call->url) != CURLE_OK ||
         curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, call->body) != CURLE_OK ||
         curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len) != CURLE_OK ||
-        curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, slot->list) != CURLE_OK ||
+        curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, call->n_headers ? slot->list : NULL) != CURLE_OK ||
         curl_multi_add_handle(transfers->multi, slot->easy) != CURLM_OK)
         return RB_ERR_NOMEM;
     transfers->unused = slot->next;
