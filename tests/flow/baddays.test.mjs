@@ -4,6 +4,7 @@
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { getPriority, setPriority } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { world } from './lib/world.mjs';
 import { release } from './lib/paths.mjs';
 import { Wire, exchange } from './lib/client.mjs';
@@ -43,10 +44,19 @@ const quiet = await probe.during(() => pause(1500));
 setPriority(Math.max(10, getPriority()));
 
 const small = (growth) => assert.ok(growth < 32 * mib, `grew by ${(growth / mib).toFixed(1)} MiB`);
-const swift = (seen) => {
-  const fine = seen.p99 < 50 + 4 * quiet.p99 && seen.n > 20 && !seen.faults.length;
-  assert.ok(fine, `others waited: ${JSON.stringify(seen)}, alone ${JSON.stringify(quiet)}`);
-};
+
+// While work() goes on the daemon stays small and the good client is served as promised. A machine that is busy with
+// something else may spoil that for a moment, hence up to five rounds; memory has no such excuse.
+async function endured(work) {
+  const seen = [];
+  while (seen.length < 5) {
+    let round;
+    small(await growthDuring(async () => (round = await probe.during(work))));
+    if (round.p99 < 50 + quiet.p99 && round.n > 20 && !round.faults.length) return;
+    seen.push(round);
+  }
+  assert.fail(`others waited: ${JSON.stringify(seen)}, alone ${JSON.stringify(quiet)}`);
+}
 
 // Warm: pools and connections are there before anything is measured.
 for (let i = 0; i < 5; i++) await Promise.all(Array.from({ length: 64 }, () => w.post(anOrder())));
@@ -54,14 +64,14 @@ for (let i = 0; i < 5; i++) await Promise.all(Array.from({ length: 64 }, () => w
 describe('bodies of 10 MB, a hundred at once', () => {
   const block = Buffer.alloc(65_536, 0x5b);
 
-  // Sends 10 MB as fast as they are taken, until the other side has had enough.
+  // Sends 10 MB as fast as they are taken, whatever the answer, until the other side has had enough.
   async function flood(chunked) {
     const wire = await Wire.open(w.daemon.gateway);
     await wire.write(head(type, chunked ? 'Transfer-Encoding: chunked' : `Content-Length: ${10 * mib}`));
     for (let sent = 0; sent < 10 * mib && !wire.ended && wire.socket.writable; sent += block.length) {
       const framed = chunked ? Buffer.concat([Buffer.from('10000\r\n'), block, Buffer.from('\r\n')]) : block;
       await Promise.race([wire.write(framed), wire.closed]);
-      if (wire.statuses.length) break;
+      await setImmediate(); // other clients of this thread are in a hurry as well
     }
     await Promise.race([wire.closed, pause(3000)]);
     wire.close();
@@ -71,15 +81,10 @@ describe('bodies of 10 MB, a hundred at once', () => {
   for (const chunked of [false, true])
     it(`${chunked ? 'chunked' : 'by length'} are 413 or cut off, and cost no memory`, async () => {
       let answers;
-      let seen;
-      const growth = await growthDuring(async () => {
-        seen = await probe.during(async () => {
-          answers = await Promise.all(Array.from({ length: 100 }, () => flood(chunked)));
-          await pause(300);
-        });
+      await endured(async () => {
+        answers = await Promise.all(Array.from({ length: 100 }, () => flood(chunked)));
+        await pause(300);
       });
-      small(growth);
-      swift(seen);
       assert.ok(
         answers.every((statuses) => statuses.length === 0 || statuses.join() === '413'),
         JSON.stringify(answers),
@@ -131,20 +136,15 @@ describe('clients that drip', () => {
 
   it('headers or bodies are cut off after ten seconds, and nobody else waits', async () => {
     let fates;
-    const growth = await growthDuring(async () => {
-      const seen = await probe.during(async () => {
-        fates = (
-          await Promise.all([
-            drip(100, 'POST /v1/events HTTP/1.1\r\nHost: x\r\n', 'X-a: b\r\n'),
-            drip(100, 'POST /v1/ev', 'e'),
-            drip(100, head(type, 'Content-Length: 60000'), ' '),
-            drip(100, head(type, 'Transfer-Encoding: chunked'), '1\r\n \r\n'),
-          ])
-        ).flat();
-      });
-      swift(seen);
+    await endured(async () => {
+      const dripping = [
+        drip(100, 'POST /v1/events HTTP/1.1\r\nHost: x\r\n', 'X-a: b\r\n'),
+        drip(100, 'POST /v1/ev', 'e'),
+        drip(100, head(type, 'Content-Length: 60000'), ' '),
+        drip(100, head(type, 'Transfer-Encoding: chunked'), '1\r\n \r\n'),
+      ];
+      fates = (await Promise.all(dripping)).flat();
     });
-    small(growth);
     for (const { lived, statuses } of fates) {
       assert.ok(lived > 7_000 && lived < 13_000, `${lived} ms`);
       assert.ok(statuses.length === 0 || statuses.join() === '408', statuses.join());
@@ -154,18 +154,16 @@ describe('clients that drip', () => {
 
 describe('readers that never read', () => {
   it('are dropped, cost little memory, and nobody else waits', async () => {
-    const wires = await Promise.all(Array.from({ length: 100 }, () => Wire.open(w.daemon.gateway)));
-    const growth = await growthDuring(async () => {
-      const seen = await probe.during(async () => {
-        for (const wire of wires) {
-          wire.socket.pause();
-          wire.socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2000));
-        }
-        await pause(3000);
-      });
-      swift(seen);
+    const wires = [];
+    await endured(async () => {
+      const some = await Promise.all(Array.from({ length: 100 }, () => Wire.open(w.daemon.gateway)));
+      wires.push(...some);
+      for (const wire of some) {
+        wire.socket.pause();
+        wire.socket.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2000));
+      }
+      await pause(3000);
     });
-    small(growth);
     await eventually(async () => (await w.metric('ringback_http_connections')) < 90, {
       timeout: 25_000,
       what: 'the connections of those who do not read are closed',

@@ -10,7 +10,12 @@ import { batched, complaint, structured } from './lib/events.mjs';
 const w = await world({ proxy: true });
 const range = Array.from({ length: 8 }, (_, i) => i + 1);
 await w.import('people', ['code,name,role', ...range.map((i) => `D${i},经理${i},account_manager`)].join('\n'));
-await w.import('retailers', ['code,name,phones,manager', ...range.map((i) => `U${i},小店${i},154020${String(i).padStart(5, '0')},D${i}`)].join('\n'));
+await w.import(
+  'retailers',
+  ['code,name,phones,manager', ...range.map((i) => `U${i},小店${i},154020${String(i).padStart(5, '0')},D${i}`)].join(
+    '\n',
+  ),
+);
 
 const sinks = [];
 after(() => Promise.all(sinks.map((sink) => sink.close())));
@@ -25,15 +30,26 @@ async function target(n, answer) {
 
 // Complaints of his retailer; gives their follow-ups.
 async function raise(n, count = 1) {
-  const answer = await w.post(batched(Array.from({ length: count }, () => complaint({ retailer: `U${n}`, text: '无人回复' }))));
+  const answer = await w.post(
+    batched(Array.from({ length: count }, () => complaint({ retailer: `U${n}`, text: '无人回复' }))),
+  );
   assert.equal(answer.status, 200, answer.text);
   return answer.json.map((item) => item.complaint.follow_up);
 }
 
 const states = async (ids) =>
-  Object.fromEntries((await w.db.rows('SELECT state, count(*) AS n FROM notifications WHERE follow_up_id = ANY($1) GROUP BY 1', [ids])).map((row) => [row.state, row.n]));
-const delivered = (ids, timeout) => eventually(async () => (await states(ids)).delivered === ids.length, { timeout, what: `${ids.length} are delivered` });
-const targetOf = (n) => w.db.row('SELECT t.* FROM targets t JOIN people p USING (branch_id, person_id) WHERE p.code = $1', [`D${n}`]);
+  Object.fromEntries(
+    (
+      await w.db.rows('SELECT state, count(*) AS n FROM notifications WHERE follow_up_id = ANY($1) GROUP BY 1', [ids])
+    ).map((row) => [row.state, row.n]),
+  );
+const delivered = (ids, timeout) =>
+  eventually(async () => (await states(ids)).delivered === ids.length, {
+    timeout,
+    what: `${ids.length} are delivered`,
+  });
+const targetOf = (n) =>
+  w.db.row('SELECT t.* FROM targets t JOIN people p USING (branch_id, person_id) WHERE p.code = $1', [`D${n}`]);
 
 describe('a target', () => {
   it('that is down is probed by one at a time, and gets all when it is back', async () => {
@@ -121,7 +137,10 @@ describe('a daemon that is told to go', () => {
     assert.ok(took < 10_000, `${took} ms`);
     assert.deepEqual(await states(ids), { waiting: 40 });
     assert.equal((await targetOf(6)).failures, 0);
-    const errors = await w.db.rows('SELECT DISTINCT error FROM notification_attempts a JOIN notifications n USING (branch_id, notification_id) WHERE n.follow_up_id = ANY($1)', [ids]);
+    const errors = await w.db.rows(
+      'SELECT DISTINCT error FROM notification_attempts a JOIN notifications n USING (branch_id, notification_id) WHERE n.follow_up_id = ANY($1)',
+      [ids],
+    );
     assert.equal(errors.length, 1);
     await w.start();
     await delivered(ids, 30_000);
