@@ -1,7 +1,63 @@
 -- The promise clock in the database: firing the steps whose time has come, and the hourly housekeeping.
 
+-- Notifies whom these steps are meant for, or skips those no longer needed, and marks them. Item i of every array is one
+-- step; gives for each, in order, why it was skipped (null: it was not) and when its follow-up was made.
+CREATE OR REPLACE FUNCTION fire_steps(p_branch integer[], p_follow_up bigint[], p_step text[], p_action text[], p_whom text[],
+                                      OUT v_skipped text[], OUT v_made_at timestamptz[])
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_addressee integer[];
+BEGIN
+    -- Whom to tell is looked up once for all that share an owner and an area: there are few of those.
+    WITH told AS MATERIALIZED (
+        SELECT f.branch_id, x.whom, f.owner_id, r.area_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
+               array_agg(f.created_at) AS made_at,
+               array_agg(CASE WHEN f.state = 'closed' THEN 'closed'
+                              WHEN f.state NOT IN ('open', 'acknowledged') THEN 'contacted' END) AS skipped
+        FROM unnest(p_branch, p_follow_up, p_whom) WITH ORDINALITY AS x (branch, follow_up, whom, n)
+        JOIN follow_ups f ON f.branch_id = x.branch AND f.follow_up_id = x.follow_up
+        LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
+        GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id
+    ), known AS MATERIALIZED (
+        SELECT t.items, t.made_at, t.skipped,
+               CASE t.whom WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
+                           WHEN 'market_manager' THEN coalesce(
+                               -- nearly always the owner's superior is the one: then his line is not walked
+                               (SELECT m.person_id FROM people o
+                                JOIN people m ON m.branch_id = o.branch_id AND m.person_id = o.reports_to_id
+                                WHERE o.branch_id = t.branch_id AND o.person_id = t.owner_id
+                                  AND m.role = 'market_manager' AND m.retired_at IS NULL),
+                               market_manager_of(t.branch_id, t.owner_id, t.retailer_id))
+                           ELSE duty_supervisor(t.branch_id) END AS addressee
+        FROM told t
+    )
+    SELECT array_agg(k.addressee ORDER BY i.n), array_agg(i.skipped ORDER BY i.n), array_agg(i.made_at ORDER BY i.n)
+        INTO v_addressee, v_skipped, v_made_at
+    FROM known k CROSS JOIN LATERAL unnest(k.items, k.made_at, k.skipped) AS i (n, made_at, skipped);
+
+    INSERT INTO follow_up_history (branch_id, follow_up_id, kind, details)
+    SELECT x.branch, x.follow_up, x.action, json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
+    FROM unnest(p_branch, p_follow_up, p_action, p_step, p_whom, v_addressee, v_skipped)
+        AS x (branch, follow_up, action, step, whom, addressee, skipped)
+    LEFT JOIN people p ON p.branch_id = x.branch AND p.person_id = x.addressee
+    WHERE x.skipped IS NULL;
+
+    PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(x.action), array_agg(x.step),
+                               array_agg(x.addressee))
+    FROM unnest(p_branch, p_follow_up, p_action, p_step, v_addressee, v_skipped)
+        AS x (branch, follow_up, action, step, addressee, skipped)
+    WHERE x.skipped IS NULL HAVING count(*) > 0;
+
+    UPDATE follow_up_steps s SET fired_at = clock_timestamp(), skipped = x.skipped
+        FROM unnest(p_branch, p_follow_up, p_step, v_skipped) AS x (branch, follow_up, step, skipped)
+        WHERE s.branch_id = x.branch AND s.follow_up_id = x.follow_up AND s.step = x.step;
+END $$;
+COMMENT ON FUNCTION fire_steps(integer[], bigint[], text[], text[], text[]) IS
+    'Deals with steps that the clock has claimed: notification, history, mark; called by fire_due_steps only.';
+
 -- p_after: a hint from the look before (null: none); rows may have been committed behind it, so that now and then the whole
--- range is to be claimed. Claiming a step, making its notification and marking it fired is one transaction.
+-- range is to be claimed. Claiming a step, making its notification and marking it fired is one transaction. A step that
+-- cannot be fired must not keep the others: the caller asks for fewer and fewer, and one that fails alone is skipped.
 -- Gives a row for each step dealt with (action, skipped, seconds of lateness), and behind them one without an action:
 -- looked_until is the next look's p_after, next_in the seconds until the next step is due (null: none is).
 CREATE OR REPLACE FUNCTION fire_due_steps(p_after timestamptz, p_most integer)
@@ -16,67 +72,33 @@ DECLARE
     v_action text[];
     v_whom text[];
     v_due timestamptz[];
-    v_addressee integer[];
-    v_skipped text[];
-    v_made timestamptz[];
-    v_fired_at timestamptz;
+    v_fired record;
 BEGIN
     SELECT array_agg(q.branch_id), array_agg(q.follow_up_id), array_agg(q.step), array_agg(q.action), array_agg(q.whom),
            array_agg(q.due_at)
         INTO v_branch, v_follow_up, v_step, v_action, v_whom, v_due
     FROM (SELECT s.branch_id, s.follow_up_id, s.step, s.action, s.whom, s.due_at FROM follow_up_steps s
-          WHERE s.fired_at IS NULL AND s.due_at <= now() AND s.due_at > coalesce(p_after, '-infinity')
+          WHERE s.fired_at IS NULL AND s.due_at <= now() AND s.due_at >= coalesce(p_after, '-infinity')
           ORDER BY s.due_at LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED) q;
 
+    IF v_branch IS NOT NULL AND p_most > 1 THEN
+        SELECT * INTO v_fired FROM fire_steps(v_branch, v_follow_up, v_step, v_action, v_whom);
+    ELSIF v_branch IS NOT NULL THEN
+        BEGIN
+            SELECT * INTO v_fired FROM fire_steps(v_branch, v_follow_up, v_step, v_action, v_whom);
+        EXCEPTION WHEN data_exception OR integrity_constraint_violation OR syntax_error_or_access_rule_violation
+                    OR plpgsql_error OR internal_error THEN
+            RAISE WARNING 'step % of follow-up % cannot be fired: %', v_step[1], v_follow_up[1], SQLERRM;
+            UPDATE follow_up_steps SET fired_at = clock_timestamp(), skipped = 'failed'
+                WHERE branch_id = v_branch[1] AND follow_up_id = v_follow_up[1] AND step = v_step[1];
+            SELECT ARRAY['failed'] AS v_skipped, v_due AS v_made_at INTO v_fired;
+        END;
+    END IF;
     IF v_branch IS NOT NULL THEN
-        -- Whom to tell is looked up once for all that share an owner and an area: there are few of those.
-        WITH told AS MATERIALIZED (
-            SELECT f.branch_id, x.whom, f.owner_id, r.area_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
-                   array_agg(f.created_at) AS made,
-                   array_agg(CASE WHEN f.state = 'closed' THEN 'closed'
-                                  WHEN f.state NOT IN ('open', 'acknowledged') THEN 'contacted' END) AS skipped
-            FROM unnest(v_branch, v_follow_up, v_whom) WITH ORDINALITY AS x (branch, follow_up, whom, n)
-            JOIN follow_ups f ON f.branch_id = x.branch AND f.follow_up_id = x.follow_up
-            LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
-            GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id
-        ), known AS MATERIALIZED (
-            SELECT t.items, t.made, t.skipped,
-                   CASE t.whom WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
-                               WHEN 'market_manager' THEN coalesce(
-                                   -- nearly always the owner's superior is the one: then his line is not walked
-                                   (SELECT m.person_id FROM people o
-                                    JOIN people m ON m.branch_id = o.branch_id AND m.person_id = o.reports_to_id
-                                    WHERE o.branch_id = t.branch_id AND o.person_id = t.owner_id
-                                      AND m.role = 'market_manager' AND m.retired_at IS NULL),
-                                   market_manager_of(t.branch_id, t.owner_id, t.retailer_id))
-                               ELSE duty_supervisor(t.branch_id) END AS addressee
-            FROM told t
-        )
-        SELECT array_agg(k.addressee ORDER BY i.n), array_agg(i.skipped ORDER BY i.n), array_agg(i.made ORDER BY i.n)
-            INTO v_addressee, v_skipped, v_made
-        FROM known k CROSS JOIN LATERAL unnest(k.items, k.made, k.skipped) AS i (n, made, skipped);
-
-        INSERT INTO follow_up_history (branch_id, follow_up_id, kind, details)
-        SELECT x.branch, x.follow_up, x.action, json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
-        FROM unnest(v_branch, v_follow_up, v_action, v_step, v_whom, v_addressee, v_skipped)
-            AS x (branch, follow_up, action, step, whom, addressee, skipped)
-        LEFT JOIN people p ON p.branch_id = x.branch AND p.person_id = x.addressee
-        WHERE x.skipped IS NULL;
-
-        PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(x.action), array_agg(x.step),
-                                   array_agg(x.addressee))
-        FROM unnest(v_branch, v_follow_up, v_action, v_step, v_addressee, v_skipped)
-            AS x (branch, follow_up, action, step, addressee, skipped)
-        WHERE x.skipped IS NULL HAVING count(*) > 0;
-
-        v_fired_at := clock_timestamp();
-        UPDATE follow_up_steps s SET fired_at = v_fired_at, skipped = x.skipped
-            FROM unnest(v_branch, v_follow_up, v_step, v_skipped) AS x (branch, follow_up, step, skipped)
-            WHERE s.branch_id = x.branch AND s.follow_up_id = x.follow_up AND s.step = x.step;
         -- A step that was past when its follow-up was made is not late for that.
-        RETURN QUERY SELECT x.action, x.skipped, extract(epoch FROM v_fired_at - greatest(x.due, x.made))::double precision,
+        RETURN QUERY SELECT x.action, x.skipped, extract(epoch FROM clock_timestamp() - greatest(x.due, x.made_at))::double precision,
                             NULL::timestamptz, NULL::double precision
-            FROM unnest(v_action, v_skipped, v_due, v_made) AS x (action, skipped, due, made);
+            FROM unnest(v_action, v_fired.v_skipped, v_due, v_fired.v_made_at) AS x (action, skipped, due, made_at);
     END IF;
 
     RETURN QUERY SELECT NULL::text, NULL::text, NULL::double precision,
@@ -119,3 +141,5 @@ END $$;
 REVOKE EXECUTE ON FUNCTION tidy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tidy TO ringback_app;
 COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months; says how many.';
+COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted", '
+    'or "failed" (it cannot be fired; the log says why).';

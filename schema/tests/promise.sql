@@ -81,6 +81,10 @@ SELECT is((SELECT count(action) FROM fire_due_steps(now() - interval '2 seconds'
 SELECT is((SELECT looked_until FROM fire_due_steps(NULL, 1) WHERE action IS NULL), now() - interval '1 hour', 'a full look goes on where it stopped');
 SELECT is(pg_temp.told('behind'), 'am reminded reminder-50', 'a look at all does');
 
+SELECT pg_temp.raise('same-' || i, 'am', '12 hours 2 seconds') FROM generate_series(1, 3) i;
+SELECT looked_until AS reached FROM fire_due_steps(NULL, 2) WHERE action IS NULL \gset
+SELECT is((SELECT count(action) FROM fire_due_steps(:'reached', 2)), 1::bigint, 'steps of the same moment are not lost between two looks');
+
 -- Who is the market manager, and what without an owner.
 SELECT pg_temp.raise('area', 'am-alone', '25 hours 1 second', 'r');
 SELECT pg_temp.raise('nobody', NULL, '25 hours 1 second');
@@ -106,6 +110,17 @@ SELECT is(pg_temp.dealt('closed'), 'reminder-50 closed', 'which they remember');
 SELECT is(pg_temp.told('closed') || pg_temp.told('contacted') || pg_temp.told('resolved'), '', 'and nobody is told');
 SELECT is((SELECT count(*) FROM follow_up_history WHERE follow_up_id = pg_temp.id('closed')), 0::bigint, 'nor history written');
 SELECT is(pg_temp.told('acknowledged'), 'am reminded reminder-50', 'acknowledging does not stop what is for lateness');
+
+-- A step that cannot be fired fails any look that takes it along with others, and is passed over by one that takes it alone.
+CREATE FUNCTION pg_temp.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
+SELECT pg_temp.raise('poison', 'am', '13 hours');
+SELECT pg_temp.raise('healthy', 'am', '12 hours 30 minutes');
+DO $$ BEGIN EXECUTE format('CREATE TRIGGER poison BEFORE INSERT ON notifications FOR EACH ROW WHEN (NEW.follow_up_id = %s)
+                            EXECUTE FUNCTION pg_temp.refuse()', pg_temp.id('poison')); END $$;
+SELECT throws_ok('SELECT fire_due_steps(NULL, 2)', 'P0001', 'poison', 'a step that cannot be fired');
+SELECT is((SELECT action || ' ' || skipped FROM fire_due_steps(NULL, 1) WHERE action IS NOT NULL), 'reminded failed', 'alone is passed over');
+SELECT is((SELECT count(action) FROM fire_due_steps(NULL, 2)), 1::bigint, 'so that the next one');
+SELECT is(pg_temp.told('healthy'), 'am reminded reminder-50', 'is fired');
 
 -- Housekeeping.
 SET LOCAL ROLE ringback_app;

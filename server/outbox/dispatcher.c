@@ -231,7 +231,7 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
         return;
     send_all(outbox);
     if (outbox->hungry && !outbox->claiming && rb_lanes_queued(outbox->lanes) <= CLAIM_BELOW &&
-        rb_ledger_open(outbox->ledger) < OPEN_MOST)
+        rb_ledger_open(outbox->ledger) < OPEN_MOST && !rb_ledger_stuck(outbox->ledger))
         claim(outbox);
 }
 

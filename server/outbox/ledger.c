@@ -37,6 +37,7 @@ struct rb_ledger {
     size_t n;
     size_t size;
     size_t flying;
+    bool stuck;
     size_t batch; /* most in the next commit: halved when one of them is at fault */
     struct event *kick;
     rb_ledger_pause_fn paused;
@@ -152,6 +153,7 @@ static void on_committed(void *ctx, enum rb_err err, const struct rb_result *res
 {
     struct rb_ledger *ledger = ctx;
     size_t flying = ledger->flying;
+    ledger->stuck = err != RB_OK;
     if (err == RB_OK) {
         read_result(ledger, result);
         drop(ledger, flying);
@@ -254,4 +256,9 @@ void rb_ledger_return(struct rb_ledger *ledger, const struct rb_parcel *parcel)
 unsigned rb_ledger_open(const struct rb_ledger *ledger)
 {
     return (unsigned)ledger->n;
+}
+
+bool rb_ledger_stuck(const struct rb_ledger *ledger)
+{
+    return ledger->stuck && ledger->n;
 }

@@ -29,5 +29,7 @@ void rb_ledger_return(struct rb_ledger *ledger, const struct rb_parcel *parcel);
 
 /* Entries not committed yet. */
 unsigned rb_ledger_open(const struct rb_ledger *ledger);
+/* The last commit did not come through and none has since: what is open may be claimed again by mistake. */
+bool rb_ledger_stuck(const struct rb_ledger *ledger);
 
 #endif

@@ -12,7 +12,7 @@
 #include "server/promise/promise.h"
 #include "server/promise/tidy.h"
 
-enum { LOOK_MOST = 1000 }; /* steps in one transaction */
+enum { LOOK_MOST = 1024 }; /* steps in one transaction */
 
 #define SLEEP_MOST (RB_SECOND / 2)
 #define SLEEP_LEAST (RB_SECOND / 200) /* gathers steps that are due almost together */
@@ -38,6 +38,7 @@ struct rb_promise {
     int64_t look_at;  /* monotonic, of the next look */
     int64_t cursor;   /* the database's clock */
     int64_t back_off;
+    int most; /* steps in the next look: halved when one of them cannot be fired, down to it alone */
     struct rb_metric *steps;
     struct rb_series *lateness;
 };
@@ -79,13 +80,16 @@ static void read_result(struct rb_promise *promise, const struct rb_result *resu
     bool fired = false;
     RB_INVARIANT(last >= 0 && rb_result_is_null(result, last, action));
     for (int row = 0; row < last; row++) {
-        bool skip = !rb_result_is_null(result, row, skipped);
+        const char *skip = rb_result_text(result, row, skipped);
         rb_count(rb_series(promise->steps, skip ? "skipped" : rb_result_text(result, row, action)), 1);
         rb_observe(promise->lateness, rb_result_double(result, row, lateness));
         fired |= !skip;
+        if (skip && strcmp(skip, "failed") == 0)
+            rb_error("promise",
+                     "a step could not be fired: nobody was notified; the database's log says why");
     }
-    promise->cursor = rb_result_int(result, last, until) - (last < LOOK_MOST ? CURSOR_BEHIND : 0);
-    if (last == LOOK_MOST) {
+    promise->cursor = rb_result_int(result, last, until) - (last < promise->most ? CURSOR_BEHIND : 0);
+    if (last == promise->most) {
         look_in(promise, 0); /* there is more, ahead of where this look stopped */
     } else {
         promise->whole = false;
@@ -96,24 +100,39 @@ static void read_result(struct rb_promise *promise, const struct rb_result *resu
         promise->on_fired(promise->ctx);
 }
 
-static void on_looked(void *ctx, enum rb_err err, const struct rb_result *result)
+/* A step that cannot be fired: fewer are asked for, until it is alone and passed over. Anything else: the
+ * whole range again, a little later each time. */
+static void on_trouble(struct rb_promise *promise, enum rb_err err)
 {
-    struct rb_promise *promise = ctx;
-    promise->looking = false;
-    if (err == RB_OK) {
-        promise->back_off = 0;
-        read_result(promise, result);
-        return;
-    }
+    bool fault = err == RB_ERR_DATA || err == RB_ERR_INTERNAL;
     if (err != RB_ERR_AWAY)
-        rb_warning("promise", "look failed error=%s sqlstate=%s message=\"%s\"", rb_err_name(err),
-                   rb_db_sqlstate(promise->db), rb_db_message(promise->db));
+        rb_warning("promise", "look failed error=%s steps=%d sqlstate=%s message=\"%s\"", rb_err_name(err),
+                   promise->most, rb_db_sqlstate(promise->db), rb_db_message(promise->db));
     promise->woken = true;
     promise->whole = false;
+    if (fault && promise->most > 1) {
+        promise->most /= 2;
+        promise->whole_at -= WAKE_LEAST;
+        look_in(promise, 0);
+        return;
+    }
     promise->back_off = promise->back_off ? promise->back_off * 2 : RB_SECOND / 10;
     if (promise->back_off > BACK_OFF_MOST)
         promise->back_off = BACK_OFF_MOST;
     look_in(promise, promise->back_off);
+}
+
+static void on_looked(void *ctx, enum rb_err err, const struct rb_result *result)
+{
+    struct rb_promise *promise = ctx;
+    promise->looking = false;
+    if (err != RB_OK) {
+        on_trouble(promise, err);
+        return;
+    }
+    promise->back_off = 0;
+    read_result(promise, result);
+    promise->most = promise->most * 2 < LOOK_MOST ? promise->most * 2 : LOOK_MOST;
 }
 
 static void look(struct rb_promise *promise)
@@ -131,7 +150,7 @@ static void look(struct rb_promise *promise)
     } else {
         rb_param_time(params, promise->cursor);
     }
-    rb_param_int(params, LOOK_MOST);
+    rb_param_int(params, promise->most);
     promise->looking = rb_db_submit(promise->db, &step, 1, LOOK_US, on_looked, promise) == RB_OK;
     if (!promise->looking)
         look_in(promise, SLEEP_MOST);
@@ -164,6 +183,7 @@ struct rb_promise *rb_promise_new(struct event_base *base, struct rb_db *db, voi
     promise->on_fired = on_fired;
     promise->ctx = ctx;
     promise->woken = true;
+    promise->most = LOOK_MOST;
     promise->whole_at = rb_clock_mono() - WHOLE_EVERY;
     promise->steps =
         rb_counter("ringback_steps_fired", "Steps of follow-ups that were dealt with, by action.", "action");

@@ -108,6 +108,21 @@ describe('the database', () => {
   });
 });
 
+describe('the clock', () => {
+  it('passes over a step that cannot be fired, and fires the others', async () => {
+    const ids = await raise(7, 6);
+    const [poison] = ids;
+    await w.db.force(`CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$`);
+    await w.db.force(`CREATE TRIGGER poison BEFORE INSERT ON notifications FOR EACH ROW WHEN (NEW.follow_up_id = ${poison}) EXECUTE FUNCTION public.refuse()`);
+    await w.db.force("UPDATE follow_up_steps SET due_at = clock_timestamp() WHERE step = 'reminder-50' AND follow_up_id = ANY($1)", [ids]);
+    const steps = () => w.db.rows("SELECT follow_up_id, skipped FROM follow_up_steps WHERE fired_at IS NOT NULL AND follow_up_id = ANY($1)", [ids]);
+    await eventually(async () => (await steps()).length === 6);
+    assert.deepEqual((await steps()).filter((step) => step.skipped), [{ follow_up_id: poison, skipped: 'failed' }]);
+    assert.equal(await w.db.value("SELECT count(*) FROM notifications WHERE type = 'reminded' AND follow_up_id = ANY($1)", [ids]), 5);
+    await w.db.force('DROP TRIGGER poison ON notifications');
+  });
+});
+
 describe('two daemons', () => {
   it('have at most 32 under way to one target, and send each once', async () => {
     let now = 0;
