@@ -39,7 +39,6 @@ extern const char rb_sql_claim_notifications[];
 static const struct rb_statement claim_notifications = {"claim_notifications", rb_sql_claim_notifications};
 
 struct rb_outbox {
-    struct event_base *base;
     struct rb_db *db;
     struct rb_transfers *transfers;
     struct rb_lanes *lanes;
@@ -70,7 +69,9 @@ static void pump_soon(struct rb_outbox *outbox)
 static void end_parcel(struct rb_outbox *outbox, struct rb_parcel *parcel, const struct rb_verdict *verdict,
                        int64_t took_us)
 {
-    int64_t pause = rb_retry_pause(parcel->attempt, verdict->rest_us, randombytes_random());
+    int64_t pause = 0;
+    if (verdict->fate != RB_FATE_DELIVERED)
+        pause = rb_retry_pause(parcel->attempt, verdict->rest_us, randombytes_random());
     rb_ledger_note(outbox->ledger, parcel, verdict, took_us, pause);
     if (verdict->fate == RB_FATE_DELIVERED)
         rb_debug("outbox", "delivered notification=%s branch=%d target=%d attempt=%u status=%d", parcel->id,
@@ -324,7 +325,6 @@ struct rb_outbox *rb_outbox_new(struct event_base *base, struct rb_db *db,
     struct timeval poll = {.tv_usec = POLL_MS * 1000};
     struct rb_outbox *outbox = calloc(1, sizeof(*outbox));
     RB_INVARIANT(outbox != NULL);
-    outbox->base = base;
     outbox->db = db;
     outbox->transfers = rb_transfers_new(base, options->connections, options->allowed, ATTEMPT_US);
     outbox->lanes = rb_lanes_new(options->connections);
