@@ -5,12 +5,13 @@ import { Arena, settings } from './arena.mjs';
 import { rows as killed } from '../rows/killed.mjs';
 import { rows as database } from '../rows/database.mjs';
 import { rows as events } from '../rows/events.mjs';
+import { rows as outbox } from '../rows/outbox.mjs';
 import { rows as clients } from '../rows/clients.mjs';
 
 // A row: {name, title, only: "full" or nothing, run({short, many, open})}, where many(short, full) chooses a number and
 // open(name, options) makes an arena that is closed when the row is over. run gives {did, acknowledged, lost, twice,
 // seconds, faults}: what was done, what the oracle saw, the longest time without service, and all else that is wrong.
-const all = [...killed, ...database, ...events, ...clients];
+const all = [...killed, ...database, ...events, ...outbox, ...clients];
 
 const args = process.argv.slice(2);
 const short = args.includes('--short');

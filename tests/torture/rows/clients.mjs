@@ -1,6 +1,6 @@
 // Rows about bad clients: slow headers, slow bodies, readers that never read, bodies without end. Others must not
 // notice, memory stays flat, and what they held is given back.
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { MemoryWatch, descriptors, mib } from '../lib/memory.mjs';
 import { Wire } from '../../flow/lib/client.mjs';
 import { Probe } from '../../flow/lib/probe.mjs';
@@ -24,7 +24,7 @@ const head = (gateway, ...lines) =>
 async function beside({ world }, work) {
   const probe = await Probe.start(world);
   const quiet = await probe.during(() => pause(1500));
-  setPriority(10);
+  setPriority(Math.max(10, getPriority()));
   const memory = await MemoryWatch.start(world.daemon);
   const seen = await probe.during(work);
   const grown = await memory.stop();
