@@ -15,10 +15,10 @@ export function withDatabase(conninfo, dbname) {
   return conninfoText({ ...conninfoParts(conninfo), dbname });
 }
 
-export async function startCluster(wanted = fast) {
+export async function startCluster(wanted = fast, env = process.env) {
   const folder = await mkdtemp(join(tmpdir(), 'ringback-flow-'));
   const settings = wanted.flatMap((setting) => ['--set', setting]);
-  const started = await must(join(root, 'tools/cluster'), ['start', join(folder, 'pg'), ...settings]);
+  const started = await must(join(root, 'tools/cluster'), ['start', join(folder, 'pg'), ...settings], { env });
   return { folder, conninfo: started.stdout.trim().split('\n').at(-1) };
 }
 

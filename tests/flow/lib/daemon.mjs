@@ -11,18 +11,19 @@ import { eventually } from './eventually.mjs';
 const sanitizer = /ERROR: (Address|Leak)Sanitizer|runtime error:|invariant broken|UndefinedBehaviorSanitizer/;
 
 export class Daemon {
-  // env: complete environment. log: file that keeps what it says.
-  static async start({ build, env, log, args = [] }) {
-    const daemon = new Daemon(build, env, log, args);
+  // env: complete environment. log: file that keeps what it says. under: a command that becomes the daemon.
+  static async start({ build, env, log, args = [], under = [] }) {
+    const daemon = new Daemon(build, env, log, args, under);
     await daemon.listening();
     return daemon;
   }
 
-  constructor(build, env, log, args) {
+  constructor(build, env, log, args, under) {
     this.lines = [];
     this.logFile = log;
     this.asked = false;
-    this.child = spawn(join(build, 'ringbackd'), args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    const [file, ...rest] = [...under, join(build, 'ringbackd'), ...args];
+    this.child = spawn(file, rest, { env, stdio: ['ignore', 'ignore', 'pipe'] });
     this.pid = this.child.pid;
     this.keep = createWriteStream(log, { flags: 'a' });
     createInterface({ input: this.child.stderr }).on('line', (line) => {

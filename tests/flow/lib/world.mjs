@@ -66,10 +66,10 @@ class World {
   }
 
   // Another daemon on the same database becomes world.daemon, with a client for it. ready: wait until it serves.
-  async start(env = {}, { args = [], ready = true } = {}) {
+  async start(env = {}, { args = [], under = [], ready = true } = {}) {
     const whole = { ...this.env, ...(this.proxy && { RINGBACK_DATABASE: this.proxy.conninfo }), ...env };
     const log = join(this.logs, `ringbackd-${this.daemons.length}.log`);
-    const daemon = await Daemon.start({ build: this.programs, env: whole, log, args });
+    const daemon = await Daemon.start({ build: this.programs, env: whole, log, args, under });
     this.daemons.push(daemon);
     this.daemon = daemon;
     this.client?.close();

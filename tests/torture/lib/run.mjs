@@ -6,12 +6,14 @@ import { rows as killed } from '../rows/killed.mjs';
 import { rows as database } from '../rows/database.mjs';
 import { rows as events } from '../rows/events.mjs';
 import { rows as outbox } from '../rows/outbox.mjs';
+import { rows as standby } from '../rows/standby.mjs';
 import { rows as clients } from '../rows/clients.mjs';
 
-// A row: {name, title, only: "full" or nothing, run({short, many, open})}, where many(short, full) chooses a number and
-// open(name, options) makes an arena that is closed when the row is over. run gives {did, acknowledged, lost, twice,
+// A row: {name, title, only: "full" or nothing, run({short, many, open, adopt})}, where many(short, full) chooses a
+// number, open(name, options) makes an arena that is closed when the row is over, and adopt(cluster, end) lets it take
+// place on another cluster. run gives {did, acknowledged, lost, twice,
 // seconds, faults}: what was done, what the oracle saw, the longest time without service, and all else that is wrong.
-const all = [...killed, ...database, ...events, ...outbox, ...clients];
+const all = [...killed, ...database, ...events, ...outbox, ...standby, ...clients];
 
 const args = process.argv.slice(2);
 const short = args.includes('--short');
@@ -29,7 +31,15 @@ const open = async (...args) => {
   arenas.push(arena);
   return arena;
 };
-const context = { short, many: (few, lots) => (short ? few : lots), open };
+// A cluster of the row's own, in place of the one for all until the row is over.
+const atEnd = [];
+const adopt = async (own, end) => {
+  process.env.FLOW_CLUSTER = JSON.stringify(own);
+  if (!end) return;
+  atEnd.push(end);
+  await makeTemplate(own, 'flow_small', fixture);
+};
+const context = { short, many: (few, lots) => (short ? few : lots), open, adopt };
 const n = (count) => count.toLocaleString('en');
 let passed = 0;
 let failed = 0;
@@ -52,8 +62,10 @@ async function runRow(row) {
   } catch (error) {
     seen = { did: row.title, faults: [error.stack] };
   }
-  for (const arena of arenas.splice(0))
-    await arena.close().catch((error) => (seen.faults = [...(seen.faults ?? []), error.stack]));
+  const remember = (error) => (seen.faults = [...(seen.faults ?? []), error.stack]);
+  for (const arena of arenas.splice(0)) await arena.close().catch(remember);
+  for (const end of atEnd.splice(0)) await end().catch(remember);
+  process.env.FLOW_CLUSTER = JSON.stringify(cluster);
   const { words, faults } = verdict(seen);
   const took = ((performance.now() - begin) / 1000).toFixed(0);
   const line = [seen.did, ...words].join('; ');
@@ -65,6 +77,7 @@ async function runRow(row) {
 
 let cluster;
 const leave = async (code) => {
+  for (const end of atEnd.splice(0)) await end().catch((error) => console.error(error.message));
   if (cluster) await stopCluster(cluster).catch((error) => console.error(error.message));
   process.exit(code);
 };
