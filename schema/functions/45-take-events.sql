@@ -52,6 +52,11 @@ BEGIN
     IF v_known IS NULL THEN
         v_known := '{}';
     ELSE
+        -- What a repetition finds may be committed here alone, when its first wait for a synchronous standby was broken off.
+        -- It is acknowledged now, so now it waits again: this commit does, once it has a record of its own to wait for.
+        IF current_setting('synchronous_standby_names') <> '' THEN
+            PERFORM pg_logical_emit_message(true, 'ringback', 'repetition');
+        END IF;
         RETURN QUERY SELECT x.n, CASE WHEN e.content_hash = p_hash[x.n] THEN 'replayed' ELSE 'conflict' END, e.answer,
                             NULL::text, NULL::text
             FROM unnest(v_known) AS x (n)
