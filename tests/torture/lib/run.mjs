@@ -7,13 +7,14 @@ import { rows as database } from '../rows/database.mjs';
 import { rows as events } from '../rows/events.mjs';
 import { rows as outbox } from '../rows/outbox.mjs';
 import { rows as standby } from '../rows/standby.mjs';
+import { rows as machine } from '../rows/machine.mjs';
 import { rows as clients } from '../rows/clients.mjs';
 
-// A row: {name, title, only: "full" or nothing, run({short, many, open, adopt})}, where many(short, full) chooses a
-// number, open(name, options) makes an arena that is closed when the row is over, and adopt(cluster, end) lets it take
-// place on another cluster. run gives {did, acknowledged, lost, twice,
-// seconds, faults}: what was done, what the oracle saw, the longest time without service, and all else that is wrong.
-const all = [...killed, ...database, ...events, ...outbox, ...standby, ...clients];
+// A row: {name, title, only: "full" or nothing, run({short, many, open, adopt})}. many(few, lots) chooses a number,
+// open(name, options) makes an arena that is closed when the row is over, adopt(cluster, end) lets it take place on
+// another cluster. run gives {did, acknowledged, lost, twice, seconds, faults}: what was done, what the oracle saw, the
+// longest time without service, and all else that is wrong.
+const all = [...killed, ...database, ...events, ...outbox, ...standby, ...machine, ...clients];
 
 const args = process.argv.slice(2);
 const short = args.includes('--short');

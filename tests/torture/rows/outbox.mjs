@@ -1,5 +1,6 @@
 // Rows about notifications going out: the daemon killed between sending and recording, at any moment, and receivers
 // that misbehave.
+import { MemoryWatch, mib } from '../lib/memory.mjs';
 import { complaint, signed, structured } from '../../flow/lib/events.mjs';
 import { eventually, pause } from '../../flow/lib/eventually.mjs';
 import { Sink } from '../../flow/lib/sink.mjs';
@@ -114,7 +115,111 @@ async function killWhileDelivering({ many, open }) {
   };
 }
 
+// Milliseconds from a complaint's sending to its arrival at the sink, for complaints of R1 at an even pace; p99 of them.
+async function promptness(world, sink, count) {
+  const sent = new Map();
+  const begin = sink.requests.length;
+  for (let i = 0; i < count; i++) {
+    const at = Date.now();
+    const { json } = await world.post(structured(complaint({ retailer: 'R1', text: '催' })));
+    sent.set(json.complaint.follow_up, at);
+    await pause(15);
+  }
+  const mine = () => sink.requests.slice(begin).filter(({ json }) => sent.has(json.data.follow_up));
+  await eventually(() => mine().length >= count, { timeout: 30_000, what: 'the good target hears of all' });
+  const took = mine().map(({ json, at }) => at - sent.get(json.data.follow_up));
+  return took.toSorted((a, b) => a - b)[Math.floor(count * 0.99)];
+}
+
+async function badReceivers({ many, open }) {
+  const count = many(200, 1000);
+  const { world } = await open('receivers');
+  const good = await Sink.start();
+  const bad = { AM2: () => 500, AM3: () => ({ hang: true }), AM4: () => ({ reset: true }) };
+  const sinks = {};
+  await world.addTarget('AM1', good.url());
+  await promptness(world, good, 50); // warm
+  const alone = await promptness(world, good, count);
+  for (const [person, answer] of Object.entries(bad)) {
+    sinks[person] = await Sink.start(answer);
+    await world.addTarget(person, sinks[person].url());
+  }
+  const load = async () => {
+    for (const retailer of ['R2', 'R6', 'R8'])
+      for (let i = 0; i < 60; i++) await world.post(structured(complaint({ retailer, text: '催' })));
+  };
+  await load();
+  const beside = await promptness(world, good, count);
+  const tried = Object.values(sinks).map((sink) => sink.requests.length);
+  await Promise.all([good, ...Object.values(sinks)].map((sink) => sink.close()));
+  const faults = [];
+  if (beside > alone * 1.2 + 20) faults.push(`the good target heard after ${beside} ms instead of ${alone} ms (p99)`);
+  if (tried.some((n) => n === 0)) faults.push('a bad target was never tried: the test tests nothing');
+  return {
+    did: `targets that answer 500, hang and reset: a good one hears after ${beside} ms (p99), ${alone} ms without them`,
+    faults,
+  };
+}
+
+async function guard({ open }) {
+  const { world } = await open('guard');
+  const faults = [];
+  const heard = (id) =>
+    world.db.rows(
+      'SELECT status, error FROM notification_attempts a JOIN notifications n USING (branch_id, notification_id) WHERE follow_up_id = $1',
+      [id],
+    );
+  // Whether the first attempt of a complaint's notification failed, and how.
+  const attempt = async (retailer) => {
+    const { json } = await world.post(structured(complaint({ retailer, text: '催' })));
+    const id = json.complaint.follow_up;
+    return (await eventually(async () => (await heard(id)).length && heard(id), { timeout: 20_000 }))[0];
+  };
+
+  const elsewhere = await Sink.start();
+  const redirect = await Sink.start(() => ({ status: 302, headers: { location: elsewhere.url() } }));
+  await world.addTarget('AM1', redirect.url());
+  const redirected = await attempt('R1');
+  if (redirected.status !== 302 || elsewhere.requests.length) faults.push('a redirect was followed');
+
+  const endless = await Sink.start(() => ({ status: 200, endless: true }));
+  await world.addTarget('AM2', endless.url());
+  const memory = await MemoryWatch.start(world.daemon);
+  await attempt('R2');
+  const grown = await memory.stop();
+  if (endless.streamed > 16 * mib || grown > 8 * mib)
+    faults.push(
+      `an endless answer: ${(endless.streamed / mib).toFixed(1)} MiB sent, memory +${(grown / mib).toFixed(1)} MiB`,
+    );
+
+  await world.daemon.stop();
+  await world.start({ RINGBACK_ALLOW_TARGETS: '' });
+  const inside = await Sink.start();
+  const hosts = ['127.0.0.1', 'localhost', '0.0.0.0', '[::1]', '[::ffff:127.0.0.1]', '2130706433', '127.1'];
+  const people = hosts.map((_, i) => `G${i}`);
+  await world.import('people', ['code,name,role', ...people.map((code) => `${code},经理,account_manager`)].join('\n'));
+  const shops = people.map((code, i) => `H${i},小店,1540300${String(i).padStart(4, '0')},${code}`);
+  await world.import('retailers', ['code,name,phones,manager', ...shops].join('\n'));
+  let tried = 0;
+  for (const [i, host] of hosts.entries()) {
+    const url = `http://${host}:${inside.port}/`;
+    const added = await world.tool(['target', 'add', people[i], 'webhook', url]);
+    if (added.code) continue; // refused when it was added: as good
+    tried++;
+    const { status, error } = await attempt(`H${i}`);
+    if (status !== null || !error) faults.push(`${url} was answered ${status}`);
+  }
+  if (inside.mostOpen) faults.push('a connection was opened to the inside');
+  await Promise.all([elsewhere, redirect, endless, inside].map((sink) => sink.close()));
+  return {
+    did: `redirect not followed, endless answer cut off, ${tried} of ${hosts.length} addresses inside refused at connect, the others before`,
+    faults,
+  };
+}
+
 export const rows = [
   { name: 'dispatcher', title: 'killed between sending and recording', run: killAfterSending },
   { name: 'outbox', title: 'killed while delivering', run: killWhileDelivering },
+  { name: 'receivers', title: 'bad receivers', only: 'full', run: badReceivers },
+  { name: 'guard', title: 'targets inside', run: guard },
 ];
