@@ -57,6 +57,7 @@ describe('a target', () => {
     const sink = await target(1, () => (down ? 500 : 200));
     const ids = await raise(1, 60);
     await eventually(async () => (await targetOf(1)).failures >= 5);
+    await eventually(async () => !(await states(ids)).sending); // what was on its way when the breaker opened
     const burst = sink.requests.length;
     assert.ok(burst <= 40, `${burst} requests before the breaker`);
     await pause(2000);
