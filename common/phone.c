@@ -366,9 +366,9 @@ bool rb_phone_normalize(const char *text, size_t len, const char *area_code, cha
 {
     char copy[TEXT_MAX];
     struct reading reading = {.n = 0};
+    bool uri = find_user_part(&text, &len);
     if (len == 0 || len > sizeof(copy))
         return false;
-    bool uri = find_user_part(&text, &len);
     memcpy(copy, text, len);
     if (uri)
         len = decode_percent(copy, len);

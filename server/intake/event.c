@@ -19,6 +19,7 @@ enum {
     CODE_CHARACTERS = 100,
     NOTE_CHARACTERS = 1000,
     CALL_CHARACTERS = 255,
+    PARTY_CHARACTERS = 1000, /* a SIP URI may be long, and nobody is refused for who calls */
     LINK_CHARACTERS = 2000,
     SECONDS_MOST = 1000000000,
     ERRORS_BYTES = 16384
@@ -159,8 +160,8 @@ static const char *choice(struct maker *maker, const json_t *data, const char *k
 static void read_party(struct maker *maker, const json_t *data, const char *area_code)
 {
     struct rb_event *event = maker->event;
-    event->retailer = text_member(maker, data, "retailer", 1, CODE_CHARACTERS);
-    event->caller = text_member(maker, data, "caller", 0, CODE_CHARACTERS);
+    event->retailer = text_member(maker, data, "retailer", 0, PARTY_CHARACTERS);
+    event->caller = text_member(maker, data, "caller", 0, PARTY_CHARACTERS);
     event->call = text_member(maker, data, "call", 1, CALL_CHARACTERS);
     event->operator= text_member(maker, data, "operator", 1, CODE_CHARACTERS);
     const json_t *retailer = json_object_get(data, "retailer");
@@ -283,8 +284,8 @@ static void read_call(struct maker *maker, const json_t *data, const char *area_
     const json_t *direction = json_object_get(data, "direction");
     if (!direction || json_is_null(direction))
         fault(maker, "/direction", "is missing");
-    call->from = required_text(maker, data, "from", 0, CALL_CHARACTERS);
-    call->to = required_text(maker, data, "to", 0, CALL_CHARACTERS);
+    call->from = required_text(maker, data, "from", 0, PARTY_CHARACTERS);
+    call->to = required_text(maker, data, "to", 0, PARTY_CHARACTERS);
     read_seconds(maker, data);
     if (call->state == 3) {
         call->cause = text_member(maker, data, "cause", 0, CALL_CHARACTERS);

@@ -139,6 +139,8 @@ describe('whoever calls', () => {
     ['no number at all', { caller: '' }, 'S1', null],
     ['a number that is none', { caller: '呼叫方未知' }, 'S1', null],
     ['an unknown retailer', { retailer: 'R404' }, 'S1', null],
+    ['a retailer without a name', { retailer: '' }, 'S1', null],
+    ['a caller with a long address', { caller: `sip:15400010002@${'pbx.'.repeat(60)}test;user=phone` }, 'AM2', 'R2'],
   ];
   for (const [name, data, owner, retailer] of cases)
     it(`is heard: ${name}`, async () => {
