@@ -80,8 +80,11 @@ static void test_long_texts(void **state)
     assert_false(normalize(text, sizeof(text), "0416", out));
     memset(text, ' ', sizeof(text));
     memcpy(text + 100, "15400001234", 11);
-    assert_true(normalize(text, 200, NULL, out));
-    assert_false(normalize(text, 201, NULL, out));
+    assert_true(normalize(text, 300, NULL, out)); /* what stands before and around the number does not count */
+    assert_false(normalize(text, 301, NULL, out));
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "sip:15400001234@", 16);
+    assert_true(normalize(text, sizeof(text), NULL, out));
     memset(text, '-', sizeof(text));
     assert_false(normalize(text, 200, NULL, out));
 }
