@@ -80,7 +80,8 @@ static void test_long_texts(void **state)
     assert_false(normalize(text, sizeof(text), "0416", out));
     memset(text, ' ', sizeof(text));
     memcpy(text + 100, "15400001234", 11);
-    assert_true(normalize(text, 300, NULL, out)); /* what stands before and around the number does not count */
+    assert_true(
+        normalize(text, 300, NULL, out)); /* what stands before and around the number does not count */
     assert_false(normalize(text, 301, NULL, out));
     memset(text, 'x', sizeof(text));
     memcpy(text, "sip:15400001234@", 16);
