@@ -55,7 +55,6 @@ BEGIN
     PERFORM write_audit(p_branch, p_actor, 'branch-set', (SELECT code FROM branches WHERE branch_id = p_branch),
         jsonb_strip_nulls(jsonb_build_object('name', p_name, 'timezone', p_timezone, 'area_code', p_area_code,
             'cycle_first_day', p_cycle_first_day, 'duty_supervisor', p_duty_supervisor)));
-    PERFORM pg_notify('ringback_config', '');
 END $$;
 COMMENT ON FUNCTION set_branch(integer, text, text, text, text, text, text) IS 'Changes settings of a branch; null keeps, empty clears.';
 
@@ -107,7 +106,6 @@ BEGIN
         RAISE EXCEPTION 'gateway "%" exists already%', p_name, v_there USING HINT = 'retire it and add one with another name';
     END IF;
     PERFORM write_audit(p_branch, p_actor, 'gateway-add', p_name);
-    PERFORM pg_notify('ringback_config', '');
 END $$;
 COMMENT ON FUNCTION add_gateway(integer, text, bytea, text) IS 'A new gateway with its sealed key; refused when the name exists.';
 
@@ -119,7 +117,6 @@ BEGIN
         RAISE EXCEPTION 'there is no active gateway "%"', p_name;
     END IF;
     PERFORM write_audit(p_branch, p_actor, 'gateway-retire', p_name);
-    PERFORM pg_notify('ringback_config', '');
 END $$;
 COMMENT ON FUNCTION retire_gateway(integer, text, text) IS 'From now on its key opens nothing.';
 
@@ -145,7 +142,6 @@ BEGIN
     END IF;
     PERFORM adopt_stranded(p_branch);
     PERFORM write_audit(p_branch, p_actor, 'target-add', p_person, jsonb_build_object('channel', p_channel, 'address', p_address));
-    PERFORM pg_notify('ringback_config', '');
 END $$;
 COMMENT ON FUNCTION add_target(integer, text, text, text, bytea, text) IS
     'A new target of a person, behind those he has; notifications that waited for one go to it.';
@@ -167,7 +163,6 @@ BEGIN
     PERFORM write_audit(p_branch, p_actor, 'target-retire', (SELECT code FROM people
             WHERE branch_id = p_branch AND person_id = v_target.person_id),
         jsonb_build_object('channel', v_target.channel, 'address', v_target.address));
-    PERFORM pg_notify('ringback_config', '');
 END $$;
 COMMENT ON FUNCTION retire_target(integer, text, text) IS 'Nothing goes there any more; what waited for it is passed on.';
 

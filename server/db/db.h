@@ -40,7 +40,7 @@ struct rb_db_options {
 struct rb_db *rb_db_new(struct event_base *base, const struct rb_db_options *options);
 /* Ends every job with RB_ERR_AWAY or RB_ERR_UNKNOWN, then closes. */
 void rb_db_free(struct rb_db *db);
-/* At least one connection is up and answered within the last health interval. */
+/* At least one connection is up, idle or with a job; whether the server still answers only a job can tell. */
 bool rb_db_is_up(const struct rb_db *db);
 /* Connections that are up and without a job. */
 unsigned rb_db_idle(const struct rb_db *db);
