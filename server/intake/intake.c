@@ -13,7 +13,7 @@
 #include "common/metrics.h"
 #include "server/intake/batch.h"
 
-enum { EXPIRE_MS = 100, BUCKETS = 1024, LOOK_PAST = 512 };
+enum { EXPIRE_MS = 100, BUCKETS = 1024, LOOK_PAST = 512, TRIES_WHOLE = 3 };
 
 TAILQ_HEAD(items, rb_item);
 LIST_HEAD(bucket, rb_item);
@@ -24,6 +24,7 @@ struct batch {
     TAILQ_ENTRY(batch) link;
     struct rb_intake *intake;
     int64_t sent;
+    unsigned tries; /* that ended with "run it again" */
     size_t n;
     struct rb_item *items[];
 };
@@ -150,6 +151,7 @@ static struct batch *new_batch(struct rb_intake *intake, struct rb_item *const *
     struct batch *batch = malloc(sizeof(*batch) + n * sizeof(struct rb_item *));
     RB_INVARIANT(batch != NULL);
     batch->intake = intake;
+    batch->tries = 0;
     batch->n = n;
     memcpy(batch->items, items, n * sizeof(*items));
     return batch;
@@ -199,8 +201,18 @@ static void split(struct batch *batch)
     struct rb_intake *intake = batch->intake;
     struct batch *second = new_batch(intake, batch->items + half, batch->n - half);
     batch->n = half;
+    batch->tries = 0;
     TAILQ_INSERT_HEAD(&intake->again, second, link);
     TAILQ_INSERT_HEAD(&intake->again, batch, link);
+}
+
+/* A third time in a row is hardly bad luck but the fault of one event, for which the others must not wait. */
+static void run_again(struct batch *batch)
+{
+    if (++batch->tries >= TRIES_WHOLE && batch->n > 1)
+        split(batch);
+    else
+        TAILQ_INSERT_HEAD(&batch->intake->again, batch, link);
 }
 
 static void tell_outcomes(struct batch *batch, const struct rb_result *result)
@@ -233,7 +245,7 @@ static void on_batch_done(void *ctx, enum rb_err err, const struct rb_result *re
         tell_outcomes(batch, result);
         break;
     case RB_ERR_RETRY:
-        TAILQ_INSERT_HEAD(&intake->again, batch, link);
+        run_again(batch);
         break;
     case RB_ERR_AWAY:
     case RB_ERR_TIMEOUT:

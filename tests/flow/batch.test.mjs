@@ -140,6 +140,21 @@ describe('a batch', () => {
     await w.db.rows('DROP TRIGGER poison ON complaints');
   });
 
+  it('of which one item makes the database ask for another try, again and again, does not wait for it', async () => {
+    await w.db.rows(`CREATE FUNCTION contend() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN IF NEW.text = '争' THEN RAISE EXCEPTION 'again' USING ERRCODE = 'serialization_failure'; END IF; RETURN NEW; END $$`);
+    await w.db.rows('CREATE TRIGGER contend BEFORE INSERT ON complaints FOR EACH ROW EXECUTE FUNCTION contend()');
+    const texts = Array.from({ length: 60 }, (_, i) => (i === 37 ? '争' : `让 ${i}`));
+    const answers = await Promise.all(texts.map((text) => w.post(structured(complaint({ retailer: 'R2', text })))));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      texts.map((text) => (text === '争' ? 503 : 200)),
+    );
+    const slowest = Math.max(...answers.filter(({ status }) => status === 200).map(({ took }) => took));
+    assert.ok(slowest < 3000, `the others waited ${slowest} ms`);
+    await w.db.rows('DROP TRIGGER contend ON complaints');
+  });
+
   it('of which nothing could be acknowledged is 503 as a whole', async () => {
     await w.proxy.away();
     const answer = await w.post(batched([anOrder(), complaint({ retailer: 'R1', text: 'x' })]));
