@@ -5,28 +5,41 @@ const effects = `
   UNION ALL SELECT text, reference::text FROM complaints
   UNION ALL SELECT call, NULL FROM calls`;
 
+// Rows of a table of which not exactly n others refer to them.
+const without = (table, key, n, others) => `
+  SELECT count(*) FROM ${table} LEFT JOIN (SELECT ${key}, count(*) AS n FROM ${others} GROUP BY 1) x USING (${key})
+  WHERE coalesce(x.n, 0) <> ${n}`;
+
 // Each gives the number of rows that contradict it.
 const truths = {
   'events without their effect, or the other way round': `
-    SELECT count(*) FROM (${effects}) x FULL JOIN
-      (SELECT event_id FROM events JOIN sources USING (branch_id, source_id) WHERE source = '/torture') e ON e.event_id = x.id
+    SELECT count(*) FROM (${effects}) x FULL JOIN (
+      SELECT event_id FROM events JOIN sources USING (branch_id, source_id) WHERE source = '/torture'
+    ) e ON e.event_id = x.id
     WHERE x.id IS NULL OR e.event_id IS NULL`,
   'events without their body': `
-    SELECT count(*) FROM events e LEFT JOIN event_bodies b USING (branch_id, source_id, event_id) WHERE b.event_id IS NULL`,
-  'orders without their lines': `
-    SELECT count(*) FROM orders o WHERE (SELECT count(*) FROM order_lines l WHERE l.reference = o.reference) <> 3`,
-  'complaints without exactly one follow-up': `
-    SELECT count(*) FROM complaints c WHERE (SELECT count(*) FROM follow_ups f WHERE f.complaint = c.reference) <> 1`,
-  'follow-ups without exactly one first notification': `
-    SELECT count(*) FROM follow_ups f WHERE
-      (SELECT count(*) FROM notifications n WHERE n.follow_up_id = f.follow_up_id AND n.type = 'assigned') <> 1`,
-  'follow-ups without their five steps': `
-    SELECT count(*) FROM follow_ups f WHERE
-      (SELECT count(*) FROM follow_up_steps s WHERE s.follow_up_id = f.follow_up_id) <> 5`,
+    SELECT count(*) FROM events FULL JOIN event_bodies b USING (branch_id, source_id, event_id)
+    WHERE b.type IS NULL OR answer IS NULL`,
+  'orders without their three lines': without('orders', 'reference', 3, 'order_lines'),
+  'complaints without exactly one follow-up': without(
+    'complaints',
+    'reference',
+    1,
+    '(SELECT complaint AS reference FROM follow_ups) f',
+  ),
+  'follow-ups without exactly one first notification': without(
+    'follow_ups',
+    'follow_up_id',
+    1,
+    "(SELECT follow_up_id FROM notifications WHERE type = 'assigned') n",
+  ),
+  'follow-ups without their five steps': without('follow_ups', 'follow_up_id', 5, 'follow_up_steps'),
   'counters that differ from the lines': `
-    SELECT count(*) FROM cycle_uses u WHERE u.granted_cartons <>
-      (SELECT coalesce(sum(l.granted_cartons), 0) FROM order_lines l JOIN orders o USING (branch_id, reference)
-       WHERE o.retailer_id = u.retailer_id AND l.product_id = u.product_id AND o.cycle_id = u.cycle_id)`,
+    SELECT count(*) FROM cycle_uses u FULL JOIN (
+      SELECT cycle_id, retailer_id, product_id, sum(granted_cartons) AS granted
+      FROM order_lines JOIN orders USING (branch_id, reference) GROUP BY 1, 2, 3
+    ) l USING (cycle_id, retailer_id, product_id)
+    WHERE coalesce(u.granted_cartons, 0) <> coalesce(l.granted, 0)`,
   'references used twice': `
     SELECT count(*) - count(DISTINCT reference) FROM
       (SELECT reference FROM orders UNION ALL SELECT reference FROM complaints) r`,

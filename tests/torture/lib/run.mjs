@@ -78,6 +78,7 @@ async function runRow(row) {
 
 let cluster;
 const leave = async (code) => {
+  for (const { world } of arenas) for (const daemon of world.daemons) daemon.signal('SIGKILL');
   for (const end of atEnd.splice(0)) await end().catch((error) => console.error(error.message));
   if (cluster) await stopCluster(cluster).catch((error) => console.error(error.message));
   process.exit(code);
