@@ -42,36 +42,32 @@ RETURNS TABLE (branch_id integer, target_id integer, first_at timestamptz) LANGU
 $$;
 COMMENT ON FUNCTION targets_with_work() IS 'Targets for which notifications wait, with the time of the first.';
 
-CREATE OR REPLACE FUNCTION pass_on(p_branch integer[], p_id uuid[]) RETURNS integer
+CREATE OR REPLACE FUNCTION pass_on(p_branch integer[], p_follow_up bigint[], p_id uuid[]) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_passed uuid[];
+    v_made integer;
 BEGIN
     WITH passed AS (
         UPDATE notifications n
             SET state = CASE f.state WHEN 'closed' THEN 'cancelled' ELSE 'passed_on' END, finished_at = now()
-            FROM unnest(p_branch, p_id) AS x (branch, id), follow_ups f
-            WHERE n.branch_id = x.branch AND n.notification_id = x.id AND CASE WHEN n.state = 'waiting' THEN true END
+            FROM unnest(p_branch, p_follow_up, p_id) AS x (branch, follow_up, id), follow_ups f
+            WHERE n.branch_id = x.branch AND n.follow_up_id = x.follow_up AND n.notification_id = x.id
+              AND CASE WHEN n.state = 'waiting' THEN true END
               AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
-            RETURNING n.notification_id, n.state)
-    SELECT array_agg(notification_id) INTO v_passed FROM passed WHERE state = 'passed_on';
-    IF v_passed IS NULL THEN
-        RETURN 0;
-    END IF;
-    RETURN (SELECT make_notifications(array_agg(n.branch_id), array_agg(n.follow_up_id), array_agg(n.type), array_agg(n.step),
-                                      array_agg(n.addressee_id), array_agg(n.notification_id))
-            FROM unnest(p_branch, p_id) AS x (branch, id)
-            JOIN notifications n ON n.branch_id = x.branch AND n.notification_id = x.id
-            WHERE n.notification_id = ANY (v_passed));
+            RETURNING n.*)
+    SELECT make_notifications(array_agg(n.branch_id), array_agg(n.follow_up_id), array_agg(n.type), array_agg(n.step),
+                              array_agg(n.addressee_id), array_agg(n.notification_id))
+        INTO v_made FROM passed n WHERE n.state = 'passed_on' HAVING count(*) > 0;
+    RETURN coalesce(v_made, 0);
 END $$;
-COMMENT ON FUNCTION pass_on(integer[], uuid[]) IS
+COMMENT ON FUNCTION pass_on(integer[], bigint[], uuid[]) IS
     'Ends waiting notifications of a target that is gone and makes a successor of each for the next one up the line.';
 
 -- p_busy_*: targets of which the daemon holds notifications already, and how many more of theirs it would take.
 CREATE OR REPLACE FUNCTION claim_notifications(p_most integer, p_lease interval DEFAULT '60 seconds',
     p_busy_branch integer[] DEFAULT '{}', p_busy_target integer[] DEFAULT '{}', p_busy_room integer[] DEFAULT '{}')
-RETURNS TABLE (notification_id uuid, branch_id integer, target_id integer, lease bigint, attempt integer, channel text,
-               address text, sealed_secret bytea, body text)
+RETURNS TABLE (notification_id uuid, branch_id integer, follow_up_id bigint, target_id integer, lease bigint, attempt integer,
+               channel text, address text, sealed_secret bytea, body text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp ROWS 64
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
@@ -86,9 +82,8 @@ DECLARE
     v_gone_target integer[];
 BEGIN
     UPDATE notifications SET state = 'waiting', leased_until = NULL
-    WHERE (branch_id, notification_id) IN (
-        SELECT n.branch_id, n.notification_id FROM notifications n
-        WHERE n.state = 'sending' AND n.leased_until < now() FOR NO KEY UPDATE SKIP LOCKED);
+    WHERE ctid = ANY (ARRAY(SELECT n.ctid FROM notifications n
+        WHERE n.state = 'sending' AND n.leased_until < now() FOR NO KEY UPDATE SKIP LOCKED));
 
     FOR survey IN 1..2 LOOP
         SELECT array_agg(q.branch_id ORDER BY q.first_at) FILTER (WHERE q.live),
@@ -111,10 +106,10 @@ BEGIN
         WHERE NOT q.live OR (q.ready AND q.room > 0);
         EXIT WHEN v_gone_branch IS NULL OR survey = 2;
         -- Of targets that are gone, a part at a time, so that a long queue never makes a long transaction.
-        PERFORM pass_on(array_agg(q.branch_id), array_agg(q.notification_id))
-        FROM (SELECT n.branch_id, n.notification_id
+        PERFORM pass_on(array_agg(q.branch_id), array_agg(q.follow_up_id), array_agg(q.notification_id))
+        FROM (SELECT n.branch_id, n.follow_up_id, n.notification_id
               FROM unnest(v_gone_branch, v_gone_target) AS x (branch, target)
-              CROSS JOIN LATERAL (SELECT n.branch_id, n.notification_id FROM notifications n
+              CROSS JOIN LATERAL (SELECT n.branch_id, n.follow_up_id, n.notification_id FROM notifications n
                   WHERE n.branch_id = x.branch AND n.target_id = x.target AND n.state = 'waiting'
                   LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED) n
               LIMIT p_most) q;
@@ -154,10 +149,10 @@ BEGIN
                 lease = n.lease + 1, leased_until = now() + p_lease, attempts = n.attempts + 1
             FROM picked k, follow_ups f
             WHERE n.ctid = k.row AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
-            RETURNING n.notification_id, n.branch_id, n.target_id, n.lease, n.attempts, k.channel, k.address, k.secret,
+            RETURNING n.notification_id, n.branch_id, n.follow_up_id, n.target_id, n.lease, n.attempts, k.channel, k.address, k.secret,
                       n.body, n.state
     )
-    SELECT c.notification_id, c.branch_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.secret, c.body
+    SELECT c.notification_id, c.branch_id, c.follow_up_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.secret, c.body
     FROM claimed c WHERE c.state = 'sending';
 END $$;
 REVOKE EXECUTE ON FUNCTION claim_notifications FROM PUBLIC;
@@ -170,8 +165,8 @@ COMMENT ON FUNCTION claim_notifications IS
 -- p_pause: milliseconds until the next attempt; p_rest: milliseconds for which the target asked for rest, or 0.
 -- Gives what the daemon must know: "paused" and "gone" targets, of which it hands back what it still holds, and "failed" ones.
 CREATE OR REPLACE FUNCTION finish_attempts(
-    p_branch integer[], p_target integer[], p_id text[], p_lease bigint[], p_outcome text[], p_status integer[], p_error text[],
-    p_milliseconds integer[], p_pause bigint[], p_rest bigint[])
+    p_branch integer[], p_target integer[], p_follow_up bigint[], p_id text[], p_lease bigint[], p_outcome text[],
+    p_status integer[], p_error text[], p_milliseconds integer[], p_pause bigint[], p_rest bigint[])
 RETURNS TABLE (what text, branch_id integer, target_id integer, notification_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp ROWS 1
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off AS $$
@@ -200,9 +195,9 @@ BEGIN
                                        ELSE n.next_attempt_at END,
                 attempts = n.attempts - (x.outcome = 'returned')::integer,
                 leased_until = NULL
-            FROM unnest(p_branch, p_id, p_lease, p_outcome, p_status, p_error, p_milliseconds, p_pause) WITH ORDINALITY
-                AS x (branch, id, lease, outcome, status, error, milliseconds, pause, item)
-            WHERE n.branch_id = x.branch AND n.notification_id = x.id::uuid
+            FROM unnest(p_branch, p_follow_up, p_id, p_lease, p_outcome, p_status, p_error, p_milliseconds, p_pause)
+                WITH ORDINALITY AS x (branch, follow_up, id, lease, outcome, status, error, milliseconds, pause, item)
+            WHERE n.branch_id = x.branch AND n.follow_up_id = x.follow_up AND n.notification_id = x.id::uuid
               AND x.lease = CASE WHEN n.state = 'sending' THEN n.lease END
             RETURNING n.branch_id, n.notification_id, n.attempts, n.state, x.item, x.outcome, x.milliseconds, x.status, x.error
     ), written AS (
@@ -254,8 +249,8 @@ BEGIN
     WHERE c.retired_at IS NOT NULL OR c.failures >= breaker_opens_at() OR c.paused_until > now();
 
     IF 'gone' = ANY (p_outcome) THEN
-        PERFORM pass_on(array_agg(x.branch), array_agg(x.id::uuid))
-        FROM unnest(p_branch, p_id, p_outcome) WITH ORDINALITY AS x (branch, id, outcome, item)
+        PERFORM pass_on(array_agg(x.branch), array_agg(x.follow_up), array_agg(x.id::uuid))
+        FROM unnest(p_branch, p_follow_up, p_id, p_outcome) WITH ORDINALITY AS x (branch, follow_up, id, outcome, item)
         WHERE x.outcome = 'gone' AND x.item = ANY (v_counted) HAVING count(*) > 0;
     END IF;
 END $$;

@@ -13,7 +13,7 @@ BEGIN
               WHERE n.state = 'stranded' AND (p_branch IS NULL OR n.branch_id = p_branch)) a
         CROSS JOIN LATERAL first_live_target(a.branch_id, a.addressee_id) t
     ), picked AS MATERIALIZED (
-        SELECT n.branch_id, n.notification_id, f.target_id, f.recipient_id
+        SELECT n.ctid AS row, f.target_id, f.recipient_id
         FROM found f JOIN notifications n ON n.branch_id = f.branch_id AND n.addressee_id IS NOT DISTINCT FROM f.addressee_id
         WHERE n.state = 'stranded' ORDER BY n.created_at LIMIT 500 FOR NO KEY UPDATE OF n SKIP LOCKED
     )
@@ -21,7 +21,7 @@ BEGIN
         SET state = 'waiting', target_id = k.target_id, recipient_id = k.recipient_id, next_attempt_at = now(),
             give_up_at = now() + interval '3 days',
             body = notification_body(n.notification_id, n.branch_id, n.follow_up_id, n.type, n.step, k.recipient_id)
-        FROM picked k WHERE n.branch_id = k.branch_id AND n.notification_id = k.notification_id;
+        FROM picked k WHERE n.ctid = k.row;
     GET DIAGNOSTICS v_adopted = ROW_COUNT;
     RETURN v_adopted;
 END $$;
@@ -66,11 +66,11 @@ BEGIN
         FROM notifications n WHERE n.state = 'waiting';
     IF v_over > 0 THEN
         UPDATE notifications n SET state = 'failed', finished_at = now()
-            WHERE (n.branch_id, n.notification_id) IN (
-                SELECT w.branch_id, w.notification_id FROM notifications w JOIN targets t USING (branch_id, target_id)
+            WHERE n.ctid = ANY (ARRAY(
+                SELECT w.ctid FROM notifications w JOIN targets t USING (branch_id, target_id)
                 WHERE w.state = 'waiting' AND w.give_up_at <= now()
                   AND (t.paused_until > now() OR t.failures >= breaker_opens_at())
-                LIMIT 500 FOR NO KEY UPDATE OF w SKIP LOCKED);
+                LIMIT 500 FOR NO KEY UPDATE OF w SKIP LOCKED));
         GET DIAGNOSTICS given_up = ROW_COUNT;
         waiting := waiting - given_up;
     END IF;

@@ -1,4 +1,9 @@
 -- The promise and how people hear of it: policies, follow-ups with steps and history, targets, notifications, audit.
+--
+-- The indexes of the queues (steps that are due, notifications that wait or are being sent) are not deduplicated: the entry of
+-- a row that was claimed is dead, and the next look marks it so and passes over it from then on; one that shares its list with
+-- others of an equal key, as a batch makes them, could only be marked when all of them are dead, and every look until the next
+-- VACUUM would visit all their rows.
 
 CREATE TABLE policies (
     branch_id   integer     NOT NULL REFERENCES branches,
@@ -85,10 +90,11 @@ CREATE TABLE follow_up_steps (
     PRIMARY KEY (branch_id, follow_up_id, step),
     FOREIGN KEY (branch_id, follow_up_id) REFERENCES follow_ups
 ) WITH (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000);
-CREATE INDEX follow_up_steps_due ON follow_up_steps (due_at) WHERE fired_at IS NULL;
+CREATE INDEX follow_up_steps_due ON follow_up_steps (due_at) WITH (deduplicate_items = off) WHERE fired_at IS NULL;
 COMMENT ON TABLE follow_up_steps IS 'The ladder of one follow-up with exact times; the clock claims rows whose time has come.';
 COMMENT ON COLUMN follow_up_steps.fired_at IS 'When it was dealt with, notified or skipped; minus due_at it is the lateness.';
-COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted".';
+COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted", '
+    'or "failed" (it cannot be fired; the log says why).';
 
 CREATE TABLE targets (
     branch_id  integer     NOT NULL,
@@ -133,19 +139,21 @@ CREATE TABLE notifications (
     give_up_at   timestamptz NOT NULL DEFAULT now() + interval '3 days',
     finished_at  timestamptz,
     passed_on_from uuid,
-    PRIMARY KEY (branch_id, notification_id),
+    PRIMARY KEY (branch_id, follow_up_id, notification_id),
     FOREIGN KEY (branch_id, follow_up_id) REFERENCES follow_ups,
     FOREIGN KEY (branch_id, addressee_id) REFERENCES people,
     FOREIGN KEY (branch_id, recipient_id) REFERENCES people,
     FOREIGN KEY (branch_id, target_id) REFERENCES targets,
     CHECK ((state = 'stranded') = (target_id IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000);
-CREATE INDEX notifications_waiting ON notifications (branch_id, target_id, next_attempt_at) WHERE state = 'waiting';
-CREATE INDEX notifications_sending ON notifications (branch_id, target_id, leased_until) WHERE state = 'sending';
+CREATE INDEX notifications_waiting ON notifications (branch_id, target_id, next_attempt_at) WITH (deduplicate_items = off)
+    WHERE state = 'waiting';
+CREATE INDEX notifications_sending ON notifications (branch_id, target_id, leased_until) WITH (deduplicate_items = off)
+    WHERE state = 'sending';
 CREATE INDEX notifications_stranded ON notifications (branch_id, created_at) WHERE state IN ('stranded', 'failed');
-CREATE INDEX notifications_by_follow_up ON notifications (branch_id, follow_up_id);
 COMMENT ON TABLE notifications IS 'The outbox: a row is made in the transaction of its cause and delivered at least once.';
-COMMENT ON COLUMN notifications.notification_id IS 'The event''s id and the webhook-id of every attempt.';
+COMMENT ON COLUMN notifications.notification_id IS 'The event''s id and the webhook-id of every attempt. Unique by itself; the key '
+    'begins with the follow-up, so that one index serves both: each change of state writes every index.';
 COMMENT ON COLUMN notifications.addressee_id IS 'Whom the step is meant for; recipient_id is who really gets it, up the line when the first has no live target.';
 COMMENT ON COLUMN notifications.state IS 'stranded: nobody in the line has a live target yet; passed_on: a successor was made for the next target.';
 COMMENT ON COLUMN notifications.body IS 'The bytes of every attempt.';

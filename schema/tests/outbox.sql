@@ -47,10 +47,10 @@ CREATE FUNCTION pg_temp.finish(p_outcome text, p_pause bigint DEFAULT 10000, p_r
 RETURNS SETOF text LANGUAGE sql AS $$
     WITH mine AS (DELETE FROM held WHERE p_target IS NULL OR target_id = pg_temp.id(p_target) RETURNING *)
     SELECT f.what || coalesce(' ' || (SELECT name FROM ids WHERE id = f.target_id AND name NOT IN ('branch', 'gateway', 'am', 'mm', 'sup')), '')
-    FROM (SELECT array_agg(branch_id) b, array_agg(target_id) t, array_agg(notification_id::text) i, array_agg(lease) l,
+    FROM (SELECT array_agg(branch_id) b, array_agg(target_id) t, array_agg(follow_up_id) u, array_agg(notification_id::text) i, array_agg(lease) l,
                  array_agg(p_outcome) o, array_agg(500) s, array_agg('x'::text) e, array_agg(7) m, array_agg(p_pause) p,
                  array_agg(p_rest) r FROM mine) a
-    CROSS JOIN LATERAL finish_attempts(a.b, a.t, a.i, a.l, a.o, a.s, a.e, a.m, a.p, a.r) f $$;
+    CROSS JOIN LATERAL finish_attempts(a.b, a.t, a.u, a.i, a.l, a.o, a.s, a.e, a.m, a.p, a.r) f $$;
 CREATE FUNCTION pg_temp.states() RETURNS text LANGUAGE sql AS $$
     SELECT coalesce(string_agg(state || ' ' || n, ', ' ORDER BY state), '') FROM (
         SELECT state, count(*) AS n FROM notifications WHERE branch_id = pg_temp.id('branch') GROUP BY 1) q $$;
@@ -88,7 +88,7 @@ CREATE TEMP TABLE stale AS SELECT * FROM held;
 DELETE FROM held;
 SELECT is(pg_temp.claim(), 1, 'what a dead daemon held is claimed again');
 SELECT results_eq('SELECT lease, attempt FROM held', $$VALUES (2::bigint, 2)$$, 'with a new token');
-SELECT lives_ok($$SELECT finish_attempts(array_agg(branch_id), array_agg(target_id), array_agg(notification_id::text), array_agg(lease),
+SELECT lives_ok($$SELECT finish_attempts(array_agg(branch_id), array_agg(target_id), array_agg(follow_up_id), array_agg(notification_id::text), array_agg(lease),
     '{delivered}', '{200}', '{NULL}', '{1}', '{0}', '{0}') FROM stale$$, 'the late outcome of the old lease');
 SELECT is((SELECT state FROM notifications JOIN held USING (branch_id, notification_id)), 'sending', 'does not count');
 SELECT is((SELECT count(*) FROM notification_attempts JOIN held USING (branch_id, notification_id)), 0::bigint, 'nor is recorded');

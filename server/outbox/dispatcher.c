@@ -78,9 +78,10 @@ static void end_parcel(struct rb_outbox *outbox, struct rb_parcel *parcel, const
                  parcel->branch, parcel->target, parcel->attempt, verdict->status);
     else
         rb_info("outbox",
-                "attempt failed notification=%s branch=%d target=%d attempt=%u status=%d error=\"%s\"",
-                parcel->id, parcel->branch, parcel->target, parcel->attempt, verdict->status,
-                verdict->error ? verdict->error : "");
+                "attempt failed notification=%s branch=%d follow_up=%lld target=%d attempt=%u status=%d "
+                "error=\"%s\"",
+                parcel->id, parcel->branch, (long long)parcel->follow_up, parcel->target, parcel->attempt,
+                verdict->status, verdict->error ? verdict->error : "");
     rb_lanes_landed(outbox->lanes, parcel);
     rb_parcel_free(parcel);
     rb_set(outbox->flying, rb_lanes_flying(outbox->lanes));
@@ -142,13 +143,14 @@ static void send_all(struct rb_outbox *outbox)
 /* --- claiming --- */
 
 struct columns {
-    int id, branch, target, lease, attempt, channel, address, secret, body;
+    int id, branch, follow_up, target, lease, attempt, channel, address, secret, body;
 };
 
 static struct columns columns_of(const struct rb_result *result)
 {
     return (struct columns){.id = rb_result_column(result, "notification_id"),
                             .branch = rb_result_column(result, "branch_id"),
+                            .follow_up = rb_result_column(result, "follow_up_id"),
                             .target = rb_result_column(result, "target_id"),
                             .lease = rb_result_column(result, "lease"),
                             .attempt = rb_result_column(result, "attempt"),
@@ -167,6 +169,7 @@ static void take_row(struct rb_outbox *outbox, const struct rb_result *result, i
     parcel->owner = outbox;
     parcel->branch = (int)rb_result_int(result, row, columns->branch);
     parcel->target = (int)rb_result_int(result, row, columns->target);
+    parcel->follow_up = rb_result_int(result, row, columns->follow_up);
     parcel->lease = rb_result_int(result, row, columns->lease);
     parcel->attempt = (unsigned)rb_result_int(result, row, columns->attempt);
     parcel->lease_ends = outbox->claimed_at + LEASE_S * RB_SECOND;

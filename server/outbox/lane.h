@@ -24,6 +24,7 @@ struct rb_parcel {
     void *owner; /* for the answer's callback */
     int branch;
     int target;
+    int64_t follow_up;
     char id[RB_ID_SIZE];
     int64_t lease;
     int64_t lease_ends; /* monotonic */

@@ -21,6 +21,7 @@ static const struct rb_statement finish_attempts = {"finish_attempts", rb_sql_fi
 struct entry {
     int branch;
     int target;
+    int64_t follow_up;
     char id[RB_ID_SIZE];
     int64_t lease;
     const char *outcome;
@@ -62,6 +63,9 @@ static struct rb_params *params_of(const struct entry *entries, size_t n)
     rb_param_array(params, RB_ARRAY_INT4);
     for (size_t i = 0; i < n; i++)
         rb_item_int(params, entries[i].target);
+    rb_param_array(params, RB_ARRAY_INT8);
+    for (size_t i = 0; i < n; i++)
+        rb_item_int(params, entries[i].follow_up);
     rb_param_array(params, RB_ARRAY_TEXT);
     for (size_t i = 0; i < n; i++)
         rb_item_text(params, entries[i].id);
@@ -227,8 +231,11 @@ static struct entry *append(struct rb_ledger *ledger, const struct rb_parcel *pa
         RB_INVARIANT(ledger->entries != NULL);
     }
     struct entry *entry = &ledger->entries[ledger->n++];
-    *entry = (struct entry){
-        .branch = parcel->branch, .target = parcel->target, .lease = parcel->lease, .outcome = outcome};
+    *entry = (struct entry){.branch = parcel->branch,
+                            .target = parcel->target,
+                            .follow_up = parcel->follow_up,
+                            .lease = parcel->lease,
+                            .outcome = outcome};
     memcpy(entry->id, parcel->id, RB_ID_SIZE);
     return entry;
 }
