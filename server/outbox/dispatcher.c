@@ -23,7 +23,7 @@
 
 enum {
     CLAIM_MOST = 512,  /* notifications at a time */
-    CLAIM_BELOW = 256, /* when so many or fewer are queued */
+    CLAIM_BELOW = 512, /* when so many or fewer are queued: there is work while the claim runs */
     OPEN_MOST = 2048,  /* outcomes not committed: beyond it nothing is claimed */
     LEASE_S = 60,
     POLL_MS = 500,
