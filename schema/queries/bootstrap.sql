@@ -1,4 +1,4 @@
--- What must be there before the first migration: the two roles, the schema, and the register of migrations. Run by
+-- What must be there before the first migration: the roles, the schema, and the register of migrations. Run by
 -- `ringback migrate` under its advisory lock each time; does nothing when all is there.
 DO $$
 BEGIN
@@ -15,9 +15,15 @@ BEGIN
         END IF;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
+    BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'ringback_console') THEN
+            CREATE ROLE ringback_console NOLOGIN;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END;
     -- Whoever migrates works as the owner from here on; a superuser needs no membership.
     IF NOT pg_has_role(current_user, 'ringback_owner', 'MEMBER') THEN
-        EXECUTE format('GRANT ringback_owner, ringback_app TO %I', current_user);
+        EXECUTE format('GRANT ringback_owner, ringback_app, ringback_console TO %I', current_user);
     END IF;
     IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'ringback') THEN
         CREATE SCHEMA ringback AUTHORIZATION ringback_owner;
