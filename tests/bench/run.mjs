@@ -53,7 +53,7 @@ async function measure(place, size, chosen) {
   if (names.has('memory')) measured.memory = await measureMemory(place, { ...size, told });
   if (names.has('notifications'))
     Object.assign(measured, await measureNotifications(place, { ...size, count: size.notifications, told }));
-  if (names.has('lateness') || names.has('look')) {
+  if (['lateness', 'pace', 'look', 'claim'].some((name) => names.has(name))) {
     const { followUps: count, within: seconds, ...rest } = size;
     Object.assign(measured, await measurePromise(place, { ...rest, count, seconds, wanted: names, told }));
   }

@@ -1,5 +1,6 @@
 // The clock of the promise under the weight of two million open follow-ups: how late steps are that fall due within
-// one minute, and what an empty look costs behind a hundred thousand claims.
+// one minute or a thousand a second, what finding and claiming them costs beside a small branch, and what an empty look
+// costs behind a hundred thousand claims.
 import { setTimeout as pause } from 'node:timers/promises';
 import { eventually } from '../../flow/lib/eventually.mjs';
 import { startDaemon } from './http.mjs';
@@ -152,21 +153,64 @@ async function emptyLook(place, name, { claims }) {
   });
 }
 
-// wanted: "lateness", "look". count: open follow-ups. steps fall due within seconds.
+const few = 2000; // open follow-ups of the small branch that the large one is held against
+const batch = 50; // steps that fall due at the same moment
+
+// What a look costs that finds and fires a batch of due steps, spread evenly over all follow-ups, in ms of the server's
+// own time; the median of many, the first ones not counted.
+async function claimCost(place, name, { count, times, spare = 5 }) {
+  return place.query(name, async (db) => {
+    await emptyOutbox(db);
+    await db.rows('VACUUM ANALYZE follow_up_steps');
+    const took = [];
+    for (let i = 0; i < times + spare; i++) {
+      const from = await db.value("SELECT quote_literal(now() - interval '2 seconds')");
+      const due = await db.rows(
+        `UPDATE follow_up_steps SET due_at = now() - interval '10 milliseconds', fired_at = NULL, skipped = NULL
+         WHERE branch_id = $1 AND step = 'reminder-75'
+           AND follow_up_id = ANY (ARRAY(SELECT 1 + ($2::bigint + k * ($3::bigint / $4)) % $3::bigint FROM generate_series(0, $4 - 1) AS k))
+         RETURNING follow_up_id`,
+        [place.branch, i * 7, count, batch],
+      );
+      if (due.length !== batch) throw new Error(`${due.length} steps made due, not ${batch}`);
+      const ms = await look(db, from);
+      if (i >= spare) took.push(ms);
+    }
+    const fired = await db.value("SELECT count(*) FROM follow_up_steps WHERE step = 'reminder-75' AND fired_at IS NOT NULL");
+    if (fired < batch) throw new Error('nothing was fired');
+    return { ms: took.sort((a, b) => a - b)[Math.floor(took.length / 2)] };
+  });
+}
+
+// wanted: "lateness", "pace", "look", "claim". count: open follow-ups. steps fall due within seconds; at the pace 1,000 of
+// them every second.
 export async function measurePromise(place, { wanted, rounds, count, steps, seconds, claims, told }) {
-  const samples = { lateness: [], look: [] };
+  const samples = { lateness: [], pace: [], look: [], claim: [], claimFew: [] };
+  const small = wanted.has('claim') ? await makeOpen(place, few) : undefined;
   let name = await makeOpen(place, count);
-  if (await usedUp(place, name, rounds * (steps + claims), count)) {
+  const paced = { steps: 2 * steps, seconds: (2 * steps) / 1000 };
+  if (await usedUp(place, name, rounds * (steps + paced.steps + claims), count)) {
     await place.drop(name);
     name = await makeOpen(place, count);
   }
   const sink = await Sink.start();
-  await place.query(name, (db) => db.rows("UPDATE targets SET retired_at = now(), retired_because = 'removed' WHERE retired_at IS NULL"));
-  await addTargets(place, name, { port: sink.port, condition: "p.role = 'account_manager'" });
+  for (const one of [name, small].filter(Boolean)) {
+    await place.query(one, (db) => db.rows("UPDATE targets SET retired_at = now(), retired_because = 'removed' WHERE retired_at IS NULL"));
+    await addTargets(place, one, { port: sink.port, condition: "p.role = 'account_manager'" });
+  }
   for (let round = 0; round < rounds; round++) {
     if (wanted.has('lateness')) {
       samples.lateness.push(await lateness(place, name, { steps, seconds }));
       told(round, 'lateness', samples.lateness.at(-1));
+    }
+    if (wanted.has('pace')) {
+      samples.pace.push(await lateness(place, name, paced));
+      told(round, 'pace', samples.pace.at(-1));
+    }
+    if (wanted.has('claim')) {
+      samples.claim.push(await claimCost(place, name, { count, times: 30 }));
+      samples.claimFew.push(await claimCost(place, small, { count: few, times: 30 }));
+      told(round, 'claim', { many: samples.claim.at(-1).ms, few: samples.claimFew.at(-1).ms });
     }
     if (wanted.has('look')) {
       samples.look.push(await emptyLook(place, name, { claims }));
