@@ -6,6 +6,7 @@ import { rows as killed } from '../rows/killed.mjs';
 import { rows as database } from '../rows/database.mjs';
 import { rows as events } from '../rows/events.mjs';
 import { rows as outbox } from '../rows/outbox.mjs';
+import { rows as promise } from '../rows/promise.mjs';
 import { rows as standby } from '../rows/standby.mjs';
 import { rows as machine } from '../rows/machine.mjs';
 import { rows as clients } from '../rows/clients.mjs';
@@ -14,7 +15,7 @@ import { rows as clients } from '../rows/clients.mjs';
 // open(name, options) makes an arena that is closed when the row is over, adopt(cluster, end) lets it take place on
 // another cluster. run gives {did, acknowledged, lost, twice, seconds, faults}: what was done, what the oracle saw, the
 // longest time without service, and all else that is wrong.
-const all = [...killed, ...database, ...events, ...outbox, ...standby, ...machine, ...clients];
+const all = [...killed, ...database, ...events, ...outbox, ...promise, ...standby, ...machine, ...clients];
 
 const args = process.argv.slice(2);
 const short = args.includes('--short');
