@@ -92,3 +92,23 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION market_manager_of(integer, integer, integer) IS
     'The owner''s own up the line, else the one of the retailer''s area, else the duty supervisor.';
+
+CREATE OR REPLACE FUNCTION may_see_report(p_branch integer, p_person integer) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM people WHERE branch_id = p_branch AND person_id = p_person AND retired_at IS NULL
+                     AND (role = 'inspector' OR sees_reports))
+$$;
+COMMENT ON FUNCTION may_see_report(integer, integer) IS
+    'Whether somebody may see reports of offences (举报): inspectors, and those named for it. Others are told that there is one, not what.';
+
+CREATE OR REPLACE FUNCTION report_line(p_branch integer, p_area integer DEFAULT NULL) RETURNS TABLE (person_id integer, height integer)
+LANGUAGE sql STABLE ROWS 4 AS $$
+    SELECT p.person_id, row_number() OVER (
+               ORDER BY p.role <> 'inspector', p.area_id IS DISTINCT FROM p_area, p.role <> 'supervisor', p.code)::integer - 1
+    FROM people p
+    WHERE p.branch_id = p_branch AND p.retired_at IS NULL AND (p.role = 'inspector' OR p.sees_reports)
+$$;
+COMMENT ON FUNCTION report_line(integer, integer) IS
+    'Who deals with a report of an offence, nearest first: inspectors of its area, other inspectors, named supervisors, others named. '
+    'Steps of a report keep whom they are for; whoever fires one tells nobody outside this line unless it is empty: '
+    'then the duty supervisor, without the text.';

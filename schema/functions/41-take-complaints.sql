@@ -88,9 +88,9 @@ BEGIN
     WHERE x.event <> ALL (p_skip);
 
     -- Of the steps that are past already only the latest is left for the clock, which fires it at once.
-    INSERT INTO follow_up_steps (branch_id, follow_up_id, step, action, whom, due_at, fired_at, skipped)
-    SELECT branch_id, follow_up_id, step, action, whom, due_at, CASE WHEN late THEN now() END, CASE WHEN late THEN 'late' END
-    FROM (SELECT s.branch_id, x.follow_up AS follow_up_id, s.step, s.action, s.whom, t.due_at,
+    INSERT INTO follow_up_steps (branch_id, follow_up_id, step, action, whom, channels, due_at, fired_at, skipped)
+    SELECT branch_id, follow_up_id, step, action, whom, channels, due_at, CASE WHEN late THEN now() END, CASE WHEN late THEN 'late' END
+    FROM (SELECT s.branch_id, x.follow_up AS follow_up_id, s.step, s.action, s.whom, s.channels, t.due_at,
                  t.due_at <= now() AND row_number() OVER (PARTITION BY x.follow_up, t.due_at <= now()
                                                           ORDER BY t.due_at DESC, s.step DESC) > 1 AS late
           FROM unnest(p_event, v_follow_up, v_policy, v_raised, v_deadline) AS x (event, follow_up, policy, raised, deadline)
