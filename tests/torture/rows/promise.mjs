@@ -86,7 +86,7 @@ async function ladders({ short, many, open }) {
     await daemons.shift().kill();
     daemons.push(await world.start({}, { ready: false }));
   }
-  const left = () => world.db.value('SELECT count(*) FROM follow_up_steps WHERE fired_at IS NULL AND due_at < now()');
+  const left = () => world.db.value("SELECT count(*) FROM follow_up_steps WHERE fired_at IS NULL AND due_at < now() + interval '1 minute'");
   const faults = [];
   await eventually(async () => (await left()) === 0, { timeout: 30_000, every: 200 }).catch(() => {});
   const seen = await world.db.row(`
@@ -96,7 +96,7 @@ async function ladders({ short, many, open }) {
                                   GROUP BY follow_up_id, step HAVING count(*) > 1) q) AS twice,
            (SELECT count(*) FROM follow_up_steps s WHERE s.fired_at IS NOT NULL AND s.skipped IS NULL AND NOT EXISTS (
                 SELECT FROM notifications n WHERE n.follow_up_id = s.follow_up_id AND n.step = s.step)) AS silent
-    FROM follow_up_steps WHERE due_at < now() OR fired_at IS NOT NULL`);
+    FROM follow_up_steps WHERE due_at < now() + interval '1 minute' OR fired_at IS NOT NULL`);
   for (const what of ['early', 'forgotten', 'twice', 'silent']) if (seen[what]) faults.push(`${seen[what]} steps ${what}`);
   if (seen.steps < 5 * sent.size) faults.push(`${seen.steps} steps of ${sent.size} follow-ups`);
   await sink.close();
