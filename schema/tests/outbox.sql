@@ -181,12 +181,16 @@ SELECT is((SELECT count(*) FROM claim_notifications(256, '60 seconds', ARRAY[pg_
 -- Closed follow-ups.
 SELECT pg_temp.clear();
 SELECT pg_temp.raise('am');
+SET LOCAL session_replication_role = replica; -- how they got there is not the point here
 UPDATE follow_ups SET state = 'closed' WHERE branch_id = pg_temp.id('branch');
+SET LOCAL session_replication_role = origin;
 SELECT is(pg_temp.claim(), 0, 'a closed follow-up has nothing to tell');
 SELECT is((SELECT count(*) FROM notifications WHERE branch_id = pg_temp.id('branch') AND state IN ('waiting', 'sending')), 0::bigint, 'any more');
 UPDATE notifications SET type = 'closed', state = 'waiting' WHERE finished_at = now() AND state = 'cancelled';
 SELECT cmp_ok(pg_temp.claim(), '>=', 1, 'but that it is closed');
+SET LOCAL session_replication_role = replica;
 UPDATE follow_ups SET state = 'open' WHERE branch_id = pg_temp.id('branch');
+SET LOCAL session_replication_role = origin;
 
 -- 410: the target retires, this and the others go on, to his next target first, then up the line.
 SELECT pg_temp.clear();
