@@ -159,6 +159,7 @@ static void reload(struct app *app)
     struct rb_config config;
     char why[CONFIG_WHY_BYTES];
     enum rb_log_level level;
+    bool whole = true;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)rb_clock_mono());
     if (rb_config_load(app->config_path, &config, why, sizeof(why)) == RB_OK) {
         if (rb_log_level_parse(config.log_level, &level) == RB_OK)
@@ -166,10 +167,13 @@ static void reload(struct app *app)
         rb_config_deinit(&config);
     } else {
         rb_error("app", "configuration not taken over: %s", why);
+        whole = false;
     }
-    if (rb_http_reload_tls(app->http, why, sizeof(why)) != RB_OK)
+    if (rb_http_reload_tls(app->http, why, sizeof(why)) != RB_OK) {
         rb_error("app", "certificate not taken over: %s", why);
-    else
+        whole = false;
+    }
+    if (whole)
         rb_info("app", "reloaded log_level=%d", (int)rb_log_level());
     sd_notify(0, "READY=1");
 }

@@ -140,6 +140,13 @@ describe('SIGHUP', () => {
     const reloaded = () => w.daemon.lines.filter((line) => /reloaded/.test(line)).length;
     w.daemon.signal('SIGHUP');
     await eventually(() => reloaded() === 1, { what: 'the log says it was reloaded' });
+    await writeFile(config, 'no_such_key = 1\n');
+    w.daemon.signal('SIGHUP');
+    await eventually(() => w.daemon.lines.some((line) => /no_such_key/.test(line)), { what: 'a bad file is told' });
+    await writeFile(config, 'log_level = info\n');
+    w.daemon.signal('SIGHUP');
+    await eventually(() => reloaded() > 1, { what: 'a good one again' });
+    assert.equal(reloaded(), 2, 'the bad one was not called a reload');
     await writeFile(config, 'log_level = error\n');
     const silent = async () => {
       const before = reloaded();
