@@ -11,6 +11,9 @@ BEGIN
     EXECUTE format('CREATE SEQUENCE %I MINVALUE 100000000 MAXVALUE 999999999', v_sequence);
     INSERT INTO branches (branch_id, code, name, timezone, reference_sequence)
         OVERRIDING SYSTEM VALUE VALUES (v_branch, p_code, p_name, p_timezone, v_sequence::regclass);
+    INSERT INTO acknowledge_keys (branch_id, secret) VALUES (v_branch,
+        sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+               || uuid_send(gen_random_uuid())));
     INSERT INTO policies (branch_id, name, deadline) VALUES (v_branch, 'default', interval '24 hours')
         RETURNING policy_id INTO v_policy;
     INSERT INTO policy_steps (branch_id, policy_id, step, action, share, plus, whom) VALUES

@@ -107,6 +107,10 @@ BEGIN
     FROM unnest(p_event, v_follow_up, v_owner) AS x (event, follow_up, owner) WHERE x.event <> ALL (p_skip)
     HAVING count(*) > 0;
 
+    -- The manager may have called back before the complaint itself arrived.
+    PERFORM prove_from_known_calls(array_agg(p_branch[x.event]), array_agg(x.follow_up))
+    FROM unnest(p_event, v_follow_up) AS x (event, follow_up) WHERE x.event <> ALL (p_skip) HAVING count(*) > 0;
+
     RETURN QUERY SELECT x.event, 'accepted',
             p_head[x.event] || ',"complaint":{"reference":"' || x.reference || '","follow_up":' || x.follow_up
                 || ',"due_at":' || to_json(x.raised + x.deadline) || ',"manager":' || coalesce(to_json(m.code)::text, 'null')

@@ -1,5 +1,6 @@
 -- Call events of one batch: one row a call, whatever the order and number of its events. Merging only ever adds: the state is
--- the furthest seen, a value once known stays. Called by take_events only. Locks: rows of calls by (branch, call).
+-- the furthest seen, a value once known stays. Outbound calls that have ended may prove
+-- a follow-up (43-proof.sql). Called by take_events only. Locks: rows of calls by (branch, call), then of follow_ups.
 
 CREATE OR REPLACE FUNCTION take_calls(
     p_skip integer[], p_branch integer[], p_gateway integer[], p_time timestamptz[], p_head text[],
@@ -13,6 +14,8 @@ DECLARE
     v_call calls;
     v_at timestamptz;
     v_retailer text;
+    v_ended_branch integer[];
+    v_ended text[];
 BEGIN
     -- A handful of events a call and few calls a batch: an ordered loop, since each answer is the record after its event.
     FOR k IN
@@ -47,7 +50,14 @@ BEGIN
             || (ARRAY['ringing', 'answered', 'ended'])[v_call.state] || '","seconds":' || coalesce(v_call.seconds::text, 'null')
             || ',"retailer":' || coalesce(to_json(v_retailer)::text, 'null') || '}}';
         RETURN NEXT;
+        IF v_call.state = 3 AND v_call.direction = 'outbound' THEN
+            v_ended_branch := v_ended_branch || v_call.branch_id;
+            v_ended := v_ended || v_call.call;
+        END IF;
     END LOOP;
+    IF v_ended IS NOT NULL THEN
+        PERFORM prove_by_calls(v_ended_branch, v_ended);
+    END IF;
 END $$;
 COMMENT ON FUNCTION take_calls(integer[], integer[], integer[], timestamptz[], text[], integer[], text[], integer[], text[], text[],
                                text[], text[], text[], integer[], text[], text[]) IS

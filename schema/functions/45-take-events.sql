@@ -4,9 +4,10 @@
 -- conflict; one whose look-ups fail is refused and leaves nothing. The caller sees to it that no key (branch, source, id)
 -- is twice in a batch.
 --
--- Lock order: sources; cycle_uses (branch, retailer, product); calls (branch, call); events (branch, source, id). Registering
--- the events comes last, with their answers, so that a row of the register is written once and never changed: a key that
--- another transaction registered meanwhile makes the whole batch run again (40001), and then it is known.
+-- Lock order: sources; cycle_uses (branch, retailer, product); calls (branch, call); follow_ups (branch, follow-up);
+-- events (branch, source, id). Registering the events comes last, with their answers, so that a row of the register is written
+-- once and never changed: a key that another transaction registered meanwhile makes the whole batch run again (40001), and then
+-- it is known.
 
 CREATE OR REPLACE FUNCTION take_events(
     p_branch integer[], p_gateway integer[], p_source text[], p_id text[], p_hash bytea[], p_type text[], p_time timestamptz[],
