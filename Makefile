@@ -51,8 +51,8 @@ PEERS := $(patsubst tests/peers/%.c,$(OUT)/peers/%,$(wildcard tests/peers/*.c))
 
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 LLHTTP_O := $(OUT)/llhttp/api.o $(OUT)/llhttp/http.o $(OUT)/llhttp/llhttp.o
-TEXTS := server/console/openapi.json
-GEN := $(OUT)/gen/texts.o $(OUT)/gen/queries.o $(OUT)/gen/migrations.o $(OUT)/gen/functions.o
+DOCUMENTS := $(sort $(wildcard server/console/openapi/*.json))
+GEN := $(OUT)/gen/documents.o $(OUT)/gen/queries.o $(OUT)/gen/migrations.o $(OUT)/gen/functions.o
 LIB := $(OUT)/libringback.a
 
 .PHONY: all debug programs unit fuzzers bench-programs peers check bench torture fuzz image install clean format lint
@@ -108,9 +108,9 @@ $(OUT)/gen/%.o: $(OUT)/gen/%.c
 $(OUT)/gen/queries.c: $(QUERIES)
 $(OUT)/gen/migrations.c: $(MIGRATIONS)
 $(OUT)/gen/functions.c: $(FUNCTIONS)
-$(OUT)/gen/texts.c: $(TEXTS) tools/embed.sh
+$(OUT)/gen/documents.c: $(DOCUMENTS) tools/embed.sh schema/schema.h server/console/openapi
 	@mkdir -p $(@D)
-	@tools/embed.sh texts $(TEXTS) >$@.tmp && mv $@.tmp $@
+	@tools/embed.sh documents $(DOCUMENTS) >$@.tmp && mv $@.tmp $@
 $(OUT)/gen/%.c: tools/embed.sh schema/schema.h schema/%
 	@mkdir -p $(@D)
 	@tools/embed.sh $* $(filter %.sql,$^) >$@.tmp && mv $@.tmp $@

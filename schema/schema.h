@@ -14,5 +14,6 @@ struct rb_script {
 extern const struct rb_script rb_migrations[]; /* numbered, run once, forward only; ends with a NULL name */
 extern const struct rb_script
     rb_functions[]; /* replaced whenever their text changed; ends with a NULL name */
+extern const struct rb_script rb_documents[]; /* parts of the OpenAPI document; ends with a NULL name */
 
 #endif

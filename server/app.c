@@ -22,7 +22,10 @@
 #include "common/metrics.h"
 #include "common/net.h"
 #include "common/seal.h"
+#include "server/console/answer.h"
+#include "server/console/desk.h"
 #include "server/console/document.h"
+#include "server/console/login.h"
 #include "server/db/db.h"
 #include "server/gateway/auth.h"
 #include "server/gateway/cloudevents.h"
@@ -32,10 +35,10 @@
 #include "server/outbox/outbox.h"
 #include "server/promise/promise.h"
 
-enum { DRAIN_SECONDS = 10, WHY_BYTES = 512, CONFIG_WHY_BYTES = 8192, SIGNALS = 3 };
+enum { DRAIN_SECONDS = 10, WHY_BYTES = 512, CONFIG_WHY_BYTES = 8192, SIGNALS = 3, PASSWORDS_WAITING = 128 };
 
 /* One pool for each kind of work, so that none waits for another. */
-enum pool { POOL_INTAKE, POOL_LOOKUP, POOL_CLOCK, POOL_OUTBOX, POOLS };
+enum pool { POOL_INTAKE, POOL_LOOKUP, POOL_CLOCK, POOL_OUTBOX, POOL_CONSOLE, POOLS };
 
 struct app {
     const struct rb_config *config;
@@ -54,6 +57,11 @@ struct app {
     struct rb_outbox *outbox;
     struct rb_promise *promise;
     struct rb_gateway_ctx gateway;
+    struct rb_document *document;
+    struct rb_guard *guard;
+    struct rb_hasher *hasher;
+    struct rb_login *login;
+    struct rb_desk *desk;
     bool draining;
     bool forced;
 };
@@ -86,8 +94,28 @@ static void post_events(struct rb_request *req, void *ctx)
 
 static void get_openapi(struct rb_request *req, void *ctx)
 {
-    (void)ctx;
-    rb_console_openapi(req);
+    struct app *app = ctx;
+    size_t len;
+    const char *text = rb_document_text(app->document, &len);
+    rb_answer(req, 200, "application/json", NULL, 0, text, len);
+}
+
+static void log_in(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_login_handle(app->login, req);
+}
+
+static void log_out(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_desk_leave(app->desk, req);
+}
+
+static void ask_desk(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_desk_handle(app->desk, req);
 }
 
 static const struct rb_route gateway_routes[] = {
@@ -97,9 +125,11 @@ static const struct rb_route gateway_routes[] = {
     {"GET", "/metrics", get_metrics, NULL},
 };
 
-static const struct rb_route console_routes[] = {
-    {"GET", "/api/v1/openapi.json", get_openapi, NULL},
-};
+/* The console's routes are those of the OpenAPI document; these the desk does not handle alone. */
+static const struct rb_special specials[] = {{"get_openapi", get_openapi, NULL},
+                                             {"log_in", log_in, rb_login_body_limit},
+                                             {"log_out", log_out, NULL},
+                                             {NULL, NULL, NULL}};
 
 /* --- what the rooms tell each other --- */
 
@@ -240,17 +270,20 @@ static void open_pools(struct app *app)
 {
     static const struct {
         const char *name;
+        const char *role;
         unsigned connections;
-    } pools[POOLS] = {[POOL_INTAKE] = {"intake", 0},
-                      [POOL_LOOKUP] = {"lookup", 1},
-                      [POOL_CLOCK] = {"clock", 1},
-                      [POOL_OUTBOX] = {"outbox", 2}};
+    } pools[POOLS] = {[POOL_INTAKE] = {"intake", "ringback_app", 0},
+                      [POOL_LOOKUP] = {"lookup", "ringback_app", 1},
+                      [POOL_CLOCK] = {"clock", "ringback_app", 1},
+                      [POOL_OUTBOX] = {"outbox", "ringback_app", 2},
+                      [POOL_CONSOLE] = {"console", "ringback_console", 4}};
     for (int i = 0; i < POOLS; i++) {
         struct rb_db_options options = {.conninfo = app->config->database,
                                         .name = pools[i].name,
-                                        .role = "ringback_app",
+                                        .role = pools[i].role,
                                         .public_url = app->config->public_url,
                                         .timezone = app->config->timezone,
+                                        .various = i == POOL_CONSOLE,
                                         .connections = pools[i].connections
                                                            ? pools[i].connections
                                                            : (unsigned)app->config->write_connections,
@@ -274,6 +307,25 @@ static void open_rooms(struct app *app)
     app->promise = rb_promise_new(app->base, app->db[POOL_CLOCK], on_steps_fired, app);
     RB_INVARIANT(app->outbox && app->promise);
     app->gateway = (struct rb_gateway_ctx){.auth = app->auth, .intake = app->intake};
+}
+
+/* A fault of the document is one of the build: the unit test of the document finds it. */
+static void open_console(struct app *app)
+{
+    char why[WHY_BYTES] = "";
+    app->guard = rb_guard_new(app->config->public_url);
+    app->hasher = rb_hasher_new(app->base, PASSWORDS_WAITING);
+    app->login = rb_login_new(app->db[POOL_CONSOLE], app->hasher, app->guard);
+    bool ok = rb_document_new(rb_documents, &app->document, why, sizeof(why)) == RB_OK;
+    struct rb_desk_options options = {.db = app->db[POOL_CONSOLE],
+                                      .document = app->document,
+                                      .guard = app->guard,
+                                      .specials = specials,
+                                      .handler = ask_desk};
+    ok = ok && rb_desk_new(&options, &app->desk, why, sizeof(why)) == RB_OK;
+    if (!ok)
+        rb_error("console", "the OpenAPI document is at fault: %s", why);
+    RB_INVARIANT(ok);
 }
 
 static bool open_listener(struct app *app, const char *name, const char *address,
@@ -301,10 +353,11 @@ static bool open_http(struct app *app)
     limits.per_address =
         app->config->max_per_address ? (unsigned)app->config->max_per_address : limits.connections / 2;
     app->http = rb_http_new(app->base, &limits, app->proxies);
+    size_t n;
+    const struct rb_route *routes = rb_desk_routes(app->desk, &n);
     return open_listener(app, "gateway", app->config->listen_gateway, gateway_routes,
                          sizeof(gateway_routes) / sizeof(gateway_routes[0])) &&
-           open_listener(app, "console", app->config->listen_console, console_routes,
-                         sizeof(console_routes) / sizeof(console_routes[0]));
+           open_listener(app, "console", app->config->listen_console, routes, n);
 }
 
 static void open_events(struct app *app)
@@ -330,12 +383,17 @@ static void open_events(struct app *app)
 static void close_all(struct app *app)
 {
     rb_http_free(app->http);
+    rb_hasher_free(app->hasher);
     for (int i = 0; i < POOLS; i++)
         rb_db_free(app->db[i]);
     rb_promise_free(app->promise);
     rb_outbox_free(app->outbox);
     rb_intake_free(app->intake);
     rb_auth_free(app->auth);
+    rb_desk_free(app->desk);
+    rb_login_free(app->login);
+    rb_guard_free(app->guard);
+    rb_document_free(app->document);
     rb_seal_free(app->seal);
     rb_networks_free(app->proxies);
     rb_networks_free(app->allowed);
@@ -365,6 +423,7 @@ int rb_app_run(struct rb_config *config, const char *config_path)
         open_events(&app);
         open_pools(&app);
         open_rooms(&app);
+        open_console(&app);
         ok = open_http(&app);
     }
     if (ok) {

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Turns .sql files into one C source: for schema/queries/claim.sql a constant rb_sql_claim.
+# Turns .sql files (and parts of the OpenAPI document) into one C source: for schema/queries/claim.sql a constant rb_sql_claim.
 #   embed.sh queries FILE...      one constant a file
 #   embed.sh migrations FILE...   the table rb_migrations[] of name and text, in the order given
-#   embed.sh texts FILE...        one constant rb_text_NAME a file that is no SQL
 #   embed.sh functions FILE...    the table rb_functions[], likewise
+#   embed.sh documents FILE...    the table rb_documents[] of parts of the OpenAPI document, likewise
 set -eu
 kind=$1
 shift
@@ -17,16 +17,10 @@ queries)
         printf 'const char rb_sql_%s[] =\n%s;\n' "$name" "$(literal "$file")"
     done
     ;;
-texts)
-    for file; do
-        name=$(basename "${file%.*}" | tr - _)
-        printf 'extern const char rb_text_%s[];\nconst char rb_text_%s[] =\n%s;\n' "$name" "$name" "$(literal "$file")"
-    done
-    ;;
-migrations | functions)
+migrations | functions | documents)
     printf 'const struct rb_script rb_%s[] = {\n' "$kind"
     for file; do
-        printf '  {"%s",\n%s},\n' "$(basename "$file" .sql)" "$(literal "$file")"
+        printf '  {"%s",\n%s},\n' "$(basename "${file%.*}")" "$(literal "$file")"
     done
     printf '  {0, 0}\n};\n'
     ;;

@@ -172,9 +172,9 @@ DECLARE
     v_person people;
 BEGIN
     PERFORM check_name('user''s name', p_name, 100);
-    IF p_role NOT IN ('operator', 'account_manager', 'market_manager', 'supervisor', 'administrator') THEN
+    IF p_role NOT IN ('operator', 'account_manager', 'market_manager', 'supervisor', 'deliverer', 'inspector', 'administrator') THEN
         RAISE EXCEPTION 'there is no role "%"', p_role
-            USING HINT = 'roles: operator, account_manager, market_manager, supervisor, administrator';
+            USING HINT = 'roles: operator, account_manager, market_manager, supervisor, deliverer, inspector, administrator';
     END IF;
     IF p_person IS NOT NULL THEN
         SELECT * INTO v_person FROM people WHERE branch_id = p_branch AND code = p_person;

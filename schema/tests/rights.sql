@@ -49,12 +49,12 @@ SELECT is_empty($$
     $$, 'every function says what it does');
 SELECT is_empty($$
     SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'ringback'::regnamespace AND c.relkind IN ('r', 'p')
-      AND c.relname <> 'migrations' AND NOT EXISTS (SELECT FROM pg_attribute a
+      AND c.relname NOT IN ('migrations', 'login_failures') AND NOT EXISTS (SELECT FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attname = 'branch_id' AND a.attnotnull)
     $$, 'every row belongs to a branch');
 SELECT is_empty($$
     SELECT c.conrelid::regclass, c.conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid
-    WHERE t.relnamespace = 'ringback'::regnamespace AND c.contype = 'p' AND t.relname NOT IN ('migrations', 'branches')
+    WHERE t.relnamespace = 'ringback'::regnamespace AND c.contype = 'p' AND t.relname NOT IN ('migrations', 'branches', 'login_failures')
       AND NOT EXISTS (SELECT FROM pg_attribute a
         WHERE a.attrelid = t.oid AND a.attname = 'branch_id' AND a.attnum = c.conkey[1])
     $$, 'every key begins with the branch');

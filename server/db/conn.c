@@ -149,15 +149,15 @@ static void start_session(struct rb_conn *conn)
     static const char sql[] =
         "SELECT set_config('role', $1, false), set_config('search_path', 'ringback, pg_temp', false),"
         " set_config('TimeZone', $2, false), set_config('ringback.public_url', $3, false),"
-        " set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),"
+        " set_config('jit', 'off', false), set_config('plan_cache_mode', $4, false),"
         " set_config('idle_in_transaction_session_timeout', '10s', false),"
         " set_config('client_connection_check_interval', '2s', false)";
     const struct rb_db_options *o = conn->options;
     const char *values[] = {o->role ? o->role : "none", o->timezone ? o->timezone : "UTC",
-                            o->public_url ? o->public_url : ""};
+                            o->public_url ? o->public_url : "", o->various ? "auto" : "force_generic_plan"};
     PQsetnonblocking(conn->pg, 1);
     PQsetNoticeReceiver(conn->pg, on_notice, conn);
-    if (!PQsendQueryParams(conn->pg, sql, 3, NULL, values, NULL, NULL, 0) || PQflush(conn->pg) < 0) {
+    if (!PQsendQueryParams(conn->pg, sql, 4, NULL, values, NULL, NULL, 0) || PQflush(conn->pg) < 0) {
         lose(conn, PQerrorMessage(conn->pg));
         return;
     }

@@ -33,6 +33,7 @@ struct rb_db_options {
     const char *role;       /* taken with SET ROLE, or NULL */
     const char *public_url; /* for acknowledge links; set on each session as ringback.public_url */
     const char *timezone;   /* of the sessions */
+    bool various; /* statements whose best plan depends on what is asked: planned for it, not once for all */
     unsigned connections;
     unsigned queue; /* most jobs waiting */
 };

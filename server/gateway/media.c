@@ -1,66 +1,17 @@
 /*
- * Media types by RFC 9110 section 8.3: type/subtype and parameters, whose values may be quoted.
+ * The modes of media.h. Called by the gateway's door.
  */
 #include "server/gateway/media.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <string.h>
-#include <strings.h>
-
-static bool is(const char *text, size_t len, const char *word)
-{
-    return len == strlen(word) && !strncasecmp(text, word, len);
-}
-
-/* Walks over one "; name=value"; false when it is none. A charset other than UTF-8 clears *utf8. */
-static bool parameter(const char **at, bool *utf8)
-{
-    const char *p = *at + strspn(*at, " \t");
-    if (*p != ';')
-        return false;
-    p += 1 + strspn(p + 1, " \t");
-    size_t name = strcspn(p, "=; \t");
-    if (!name && !*p) {
-        *at = p; /* a lone semicolon at the end */
-        return true;
-    }
-    if (!name || p[name] != '=')
-        return false;
-    const char *value = p + name + 1;
-    size_t len;
-    if (*value == '"') {
-        value++;
-        len = strcspn(value, "\"");
-        if (value[len] != '"')
-            return false;
-        *at = value + len + 1;
-    } else {
-        len = strcspn(value, "; \t");
-        *at = value + len;
-    }
-    if (is(p, name, "charset") && !is(value, len, "utf-8"))
-        *utf8 = false;
-    return true;
-}
+#include "common/media.h"
 
 enum rb_mode rb_media_mode(const char *content_type)
 {
-    bool utf8 = true;
-    if (!content_type)
-        return RB_MODE_NONE;
-    size_t len = strcspn(content_type, "; \t");
-    const char *at = content_type + len;
-    while (at[strspn(at, " \t")])
-        if (!parameter(&at, &utf8))
-            return RB_MODE_NONE;
-    if (!utf8)
-        return RB_MODE_NONE;
-    if (is(content_type, len, "application/json"))
+    if (rb_media_is(content_type, "application/json"))
         return RB_MODE_BINARY;
-    if (is(content_type, len, "application/cloudevents+json"))
+    if (rb_media_is(content_type, "application/cloudevents+json"))
         return RB_MODE_STRUCTURED;
-    if (is(content_type, len, "application/cloudevents-batch+json"))
+    if (rb_media_is(content_type, "application/cloudevents-batch+json"))
         return RB_MODE_BATCHED;
     return RB_MODE_NONE;
 }

@@ -87,6 +87,11 @@ const char *rb_request_path(const struct rb_request *req);   /* percent-decoded 
 const char *rb_request_param(const struct rb_request *req, const char *name);
 /* The first value of a query parameter, decoded, or NULL. */
 const char *rb_request_query(const struct rb_request *req, const char *name);
+/* Calls fn for every query parameter in order, decoded. */
+void rb_request_queries(const struct rb_request *req,
+                        void (*fn)(void *ctx, const char *name, const char *value), void *ctx);
+/* The row of the listener's table that matched. */
+const struct rb_route *rb_request_route(const struct rb_request *req);
 /* A header's value without outer white space, name in any case; NULL when absent. Several lines: the first.
  */
 const char *rb_request_header(const struct rb_request *req, const char *name);

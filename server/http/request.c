@@ -201,6 +201,22 @@ const char *rb_request_query(const struct rb_request *req, const char *name)
     return NULL;
 }
 
+void rb_request_queries(const struct rb_request *req,
+                        void (*fn)(void *ctx, const char *name, const char *value), void *ctx)
+{
+    const char *at = req->text + req->query;
+    for (uint32_t i = 0; i < req->query_count; i++) {
+        const char *value = at + strlen(at) + 1;
+        fn(ctx, at, value);
+        at = value + strlen(value) + 1;
+    }
+}
+
+const struct rb_route *rb_request_route(const struct rb_request *req)
+{
+    return req->route;
+}
+
 const char *rb_request_header(const struct rb_request *req, const char *name)
 {
     for (size_t i = 0; i < req->header_count; i++) {

@@ -102,7 +102,7 @@ const struct command user_commands[] = {
      .does = "Lets somebody log in to the console.",
      .more = "The password is asked for on the terminal, at least 8 characters. ROLE is operator, "
              "account_manager, "
-             "market_manager, supervisor or administrator.",
+             "market_manager, supervisor, deliverer, inspector or administrator.",
      .example = "ringback user add wang --role account_manager --person AM01",
      .options = {[ROLE] = {"role", "ROLE", "What he may do", true},
                  [PERSON] = {"person", "CODE", "Who he is among the branch's people", false},

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, fixture, root } from './paths.mjs';
 import { cleanEnv, must } from './program.mjs';
+import { password } from './desk.mjs';
 import { Database, conninfoParts, conninfoText } from './database.mjs';
 
 const fast = ['fsync=off', 'synchronous_commit=on', 'full_page_writes=off', 'max_connections=200'];
@@ -27,7 +28,8 @@ export async function stopCluster(cluster) {
   await rm(cluster.folder, { recursive: true, force: true });
 }
 
-// Makes a database that copies can be taken of: the schema, the first branch, and the files of a folder.
+// Makes a database that copies can be taken of: the schema, the first branch, the files of a folder, and for
+// each of its people an account with the password of desk.mjs.
 export async function makeTemplate(cluster, name, csvFolder) {
   const admin = await Database.open(withDatabase(cluster.conninfo, 'postgres'));
   await admin.rows(`CREATE DATABASE ${name}`);
@@ -40,6 +42,14 @@ export async function makeTemplate(cluster, name, csvFolder) {
   await must(join(build, 'ringback'), ['migrate'], { env });
   for (const kind of csvFolder ? order : [])
     await must(join(build, 'ringback'), ['import', kind, join(csvFolder, `${kind}.csv`)], { env });
+  const add = ['user', 'add', 'admin', '--role', 'administrator', '--password-stdin'];
+  await must(join(build, 'ringback'), add, { env, stdin: password });
+  const made = await Database.open(withDatabase(cluster.conninfo, name));
+  await made.rows(
+    `INSERT INTO accounts (branch_id, name, role, person_id, password_hash)
+     SELECT p.branch_id, lower(p.code), p.role, p.person_id, a.password_hash FROM people p, accounts a WHERE a.name = 'admin'`,
+  );
+  await made.close();
   await admin.rows(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false IS_TEMPLATE true`);
   await admin.close();
 }

@@ -1,0 +1,153 @@
+-- Log-in, and what one may do with one's own sessions. The daemon checks the password; these functions say which hash it is
+-- checked against, count failures and make sessions.
+--
+-- Lock order: login_failures of the account, login_failures of the address, accounts, sessions.
+
+CREATE OR REPLACE FUNCTION login_keys(p_name text, p_address text, OUT account bytea, OUT address bytea)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_address inet := p_address::inet;
+BEGIN
+    IF v_address <<= '::ffff:0:0/96'::inet THEN
+        v_address := regexp_replace(host(v_address), '^.*:', '')::inet;
+    ELSIF family(v_address) = 6 THEN
+        v_address := network(set_masklen(v_address, 64));
+    END IF;
+    account := sha256(convert_to(p_name, 'UTF8'));
+    address := sha256(convert_to(v_address::text, 'UTF8'));
+END $$;
+COMMENT ON FUNCTION login_keys(text, text) IS 'The keys under which failures of this name and address are counted.';
+
+-- After the free ones each failure doubles the wait, up to five minutes; after an hour without any all is forgotten. An
+-- address stands for a whole branch behind one router, so it has more.
+CREATE OR REPLACE FUNCTION login_wait(p_kind text, p_failures integer) RETURNS interval
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_failures >= x.free THEN least(interval '1 second' * 2 ^ least(p_failures - x.free, 9), interval '5 minutes') END
+    FROM (SELECT CASE p_kind WHEN 'account' THEN 5 ELSE 50 END AS free) x
+$$;
+COMMENT ON FUNCTION login_wait(text, integer) IS 'How long no try is looked at after so many failures; null: not at all.';
+
+CREATE OR REPLACE FUNCTION login_blocked(p_name text, p_address text) RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(ceil(extract(epoch FROM max(f.blocked_until) - clock_timestamp())), 0)::integer
+    FROM login_keys(p_name, p_address) k
+    JOIN login_failures f ON (f.kind, f.key_hash) IN (('account', k.account), ('address', k.address))
+    WHERE f.blocked_until > clock_timestamp()
+$$;
+COMMENT ON FUNCTION login_blocked(text, text) IS 'Seconds until a try with this name from this address is looked at; 0: now.';
+
+CREATE OR REPLACE FUNCTION log_in_look(p_name text, p_address text, OUT password_hash text, OUT wait_seconds integer)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+BEGIN
+    wait_seconds := login_blocked(p_name, p_address);
+    IF wait_seconds = 0 THEN
+        SELECT a.password_hash INTO password_hash FROM accounts a
+            LEFT JOIN people p ON p.branch_id = a.branch_id AND p.person_id = a.person_id
+            WHERE a.name = p_name AND a.disabled_at IS NULL AND p.retired_at IS NULL;
+    END IF;
+END $$;
+GRANT EXECUTE ON FUNCTION log_in_look TO ringback_console;
+COMMENT ON FUNCTION log_in_look(text, text) IS
+    'The hash that a try''s password is checked against (null: nobody may log in by this name), or how long nothing is looked at.';
+
+CREATE OR REPLACE FUNCTION count_login_failure(p_kind text, p_key bytea) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_failures integer;
+BEGIN
+    INSERT INTO login_failures AS f (kind, key_hash, failures, failed_at)
+        VALUES (p_kind, p_key, 1, clock_timestamp())
+        ON CONFLICT (kind, key_hash) DO UPDATE SET failed_at = clock_timestamp(),
+            failures = CASE WHEN f.failed_at < clock_timestamp() - interval '1 hour' THEN 1 ELSE f.failures + 1 END
+        RETURNING failures INTO v_failures;
+    UPDATE login_failures SET blocked_until = clock_timestamp() + login_wait(p_kind, v_failures)
+        WHERE kind = p_kind AND key_hash = p_key;
+    RETURN v_failures;
+END $$;
+COMMENT ON FUNCTION count_login_failure(text, bytea) IS 'One more failure; gives how many there were in a row.';
+
+-- Under attack not every failure is a row of the audit log: the first five, then each that doubles their number.
+CREATE OR REPLACE FUNCTION note_login_failure(p_account accounts, p_address text, p_failures integer) RETURNS void
+LANGUAGE sql AS $$
+    SELECT write_audit(p_account.branch_id, p_account.name, 'log-in-failed', p_account.name,
+                       jsonb_build_object('address', p_address, 'failures', p_failures))
+    WHERE p_account.account_id IS NOT NULL AND (p_failures <= 5 OR p_failures & (p_failures - 1) = 0)
+$$;
+COMMENT ON FUNCTION note_login_failure(accounts, text, integer) IS 'A failed log-in in the audit log of the account''s branch, if it has one.';
+
+-- A burst of tries that were all looked at before the first of them failed is refused here: a right password among them too.
+CREATE OR REPLACE FUNCTION log_in_end(p_name text, p_address text, p_matches boolean, p_hash text, p_fresh text,
+                                      p_token_hash bytea, p_agent text,
+                                      OUT wait_seconds integer, OUT account text, OUT role text, OUT person text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+DECLARE
+    k record;
+    v_account accounts;
+BEGIN
+    k := login_keys(p_name, p_address);
+    PERFORM FROM login_failures WHERE kind = 'account' AND key_hash = k.account FOR UPDATE;
+    PERFORM FROM login_failures WHERE kind = 'address' AND key_hash = k.address FOR UPDATE;
+    wait_seconds := login_blocked(p_name, p_address);
+    IF wait_seconds > 0 THEN
+        RETURN;
+    END IF;
+    SELECT * INTO v_account FROM accounts a WHERE a.name = p_name FOR NO KEY UPDATE;
+    IF NOT p_matches OR v_account.disabled_at IS NOT NULL OR v_account.password_hash IS DISTINCT FROM p_hash THEN
+        PERFORM note_login_failure(v_account, p_address, count_login_failure('account', k.account));
+        PERFORM count_login_failure('address', k.address);
+        RETURN;
+    END IF;
+    DELETE FROM login_failures WHERE kind = 'account' AND key_hash = k.account;
+    IF p_fresh IS NOT NULL THEN
+        UPDATE accounts a SET password_hash = p_fresh WHERE a.branch_id = v_account.branch_id AND a.account_id = v_account.account_id;
+    END IF;
+    INSERT INTO sessions (branch_id, account_id, token_hash, ends_at, address, agent)
+        SELECT b.branch_id, v_account.account_id, p_token_hash, now() + b.session_whole, p_address, p_agent
+        FROM branches b WHERE b.branch_id = v_account.branch_id;
+    PERFORM write_audit(v_account.branch_id, p_name, 'log-in', p_name, jsonb_build_object('address', p_address));
+    account := v_account.name;
+    role := v_account.role;
+    SELECT p.code INTO person FROM people p WHERE p.branch_id = v_account.branch_id AND p.person_id = v_account.person_id;
+END $$;
+GRANT EXECUTE ON FUNCTION log_in_end TO ringback_console;
+COMMENT ON FUNCTION log_in_end(text, text, boolean, text, text, bytea, text) IS
+    'A try whose password was checked: counts the failure, or makes a session (account is then not null).';
+
+-- What somebody does with his own session.
+
+CREATE OR REPLACE FUNCTION asker_session() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ SELECT nullif(current_setting('ringback.session', true), '')::bigint $$;
+GRANT EXECUTE ON FUNCTION asker_session TO ringback_console;
+COMMENT ON FUNCTION asker_session() IS 'The session by which somebody asks.';
+
+CREATE OR REPLACE FUNCTION api_get_session(p jsonb) RETURNS answer LANGUAGE sql STABLE AS $$
+    SELECT answer_json(json_build_object('name', asker_actor(), 'role', asker_role(),
+        'person', (SELECT code FROM people WHERE branch_id = asker_branch() AND person_id = asker_person()), 'csrf', p ->> 'csrf'))
+$$;
+GRANT EXECUTE ON FUNCTION api_get_session TO ringback_console;
+COMMENT ON FUNCTION api_get_session(jsonb) IS 'Who one is.';
+
+CREATE OR REPLACE FUNCTION end_own_sessions(p_session bigint, p_but bigint DEFAULT NULL) RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+DECLARE
+    v_ended integer;
+BEGIN
+    UPDATE sessions SET ended_at = now()
+        WHERE branch_id = asker_branch() AND account_id = asker_account() AND ended_at IS NULL AND ends_at > now()
+          AND (p_session IS NULL OR session_id = p_session) AND session_id IS DISTINCT FROM p_but;
+    GET DIAGNOSTICS v_ended = ROW_COUNT;
+    IF v_ended > 0 THEN
+        PERFORM write_audit(asker_branch(), asker_actor(), 'log-out', asker_actor(), jsonb_build_object('sessions', v_ended));
+    END IF;
+    RETURN v_ended;
+END $$;
+GRANT EXECUTE ON FUNCTION end_own_sessions TO ringback_console;
+COMMENT ON FUNCTION end_own_sessions(bigint, bigint) IS 'Ends one session of who asks, or all (null) but one; gives how many.';
+
+CREATE OR REPLACE FUNCTION api_log_out(p jsonb) RETURNS answer LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM end_own_sessions(asker_session());
+    RETURN (204, NULL, NULL, NULL, NULL, NULL, NULL)::answer;
+END $$;
+GRANT EXECUTE ON FUNCTION api_log_out TO ringback_console;
+COMMENT ON FUNCTION api_log_out(jsonb) IS 'Ends the session by which it is asked.';

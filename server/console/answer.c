@@ -1,0 +1,49 @@
+/*
+ * Answers of answer.h: every one of the console's goes through here. Never decides a status.
+ */
+#include "server/console/answer.h"
+
+#include <string.h>
+
+static const struct rb_header always[] = {
+    {"Cache-Control", "no-store"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"}};
+enum { ALWAYS = sizeof(always) / sizeof(always[0]) };
+
+static size_t all_headers(struct rb_header out[ALWAYS + RB_ANSWER_HEADERS], const struct rb_header *headers,
+                          size_t n)
+{
+    RB_INVARIANT(n <= RB_ANSWER_HEADERS);
+    memcpy(out, always, sizeof(always));
+    if (n)
+        memcpy(out + ALWAYS, headers, n * sizeof(*headers));
+    return ALWAYS + n;
+}
+
+void rb_answer(struct rb_request *req, int status, const char *media, const struct rb_header *headers,
+               size_t n, const void *body, size_t len)
+{
+    struct rb_header all[ALWAYS + RB_ANSWER_HEADERS];
+    size_t count = all_headers(all, headers, n);
+    rb_reply(req, status, media, all, count, body, len);
+}
+
+void rb_answer_problem(struct rb_request *req, int status, const char *code, const char *detail,
+                       const char *errors, const struct rb_header *headers, size_t n)
+{
+    struct rb_header all[ALWAYS + RB_ANSWER_HEADERS];
+    size_t count = all_headers(all, headers, n);
+    rb_reply_problem(req, status, code, detail, errors, all, count);
+}
+
+void rb_answer_unavailable(struct rb_request *req, enum rb_err err)
+{
+    static const struct rb_header later = {"Retry-After", "1"};
+    const char *detail = err == RB_ERR_UNKNOWN
+                             ? "whether it was done is not known: look before you send it again"
+                         : err == RB_ERR_AWAY ? "the database is away: try again"
+                                              : "too busy: try again";
+    rb_answer_problem(req, 503, err == RB_ERR_FULL ? "busy" : "unavailable", detail, NULL, &later, 1);
+}
