@@ -23,6 +23,7 @@ BEGIN
         (v_branch, v_policy, 'escalation-1', 'escalated', 1, '1 hour', 'market_manager'),
         (v_branch, v_policy, 'escalation-2', 'escalated', 1, '2 hours', 'duty_supervisor');
     PERFORM add_vocabulary(v_branch);
+    PERFORM furnish_desk(v_branch);
     RETURN v_branch;
 END $$;
 COMMENT ON FUNCTION add_branch(text, text, text) IS 'Makes a branch with its number space and the default policy; gives its id.';

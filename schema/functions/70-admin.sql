@@ -112,7 +112,8 @@ COMMENT ON FUNCTION add_gateway(integer, text, bytea, text) IS 'A new gateway wi
 CREATE OR REPLACE FUNCTION retire_gateway(p_branch integer, p_name text, p_actor text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE gateways SET retired_at = now() WHERE branch_id = p_branch AND name = p_name AND retired_at IS NULL;
+    UPDATE gateways SET retired_at = now()
+        WHERE branch_id = p_branch AND name = p_name AND retired_at IS NULL AND NOT built_in;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no active gateway "%"', p_name;
     END IF;

@@ -4,7 +4,8 @@ SELECT b.code, b.name,
        (SELECT count(*) FROM retailers r WHERE r.branch_id = b.branch_id AND r.retired_at IS NULL) AS retailers,
        (SELECT count(*) FROM products p WHERE p.branch_id = b.branch_id AND p.retired_at IS NULL) AS products,
        (SELECT count(*) FROM caps c WHERE c.branch_id = b.branch_id) AS caps,
-       (SELECT count(*) FROM gateways g WHERE g.branch_id = b.branch_id AND g.retired_at IS NULL) AS gateways,
+       (SELECT count(*) FROM gateways g WHERE g.branch_id = b.branch_id AND g.retired_at IS NULL
+            AND NOT g.built_in) AS gateways,
        (SELECT count(*) FROM targets t WHERE t.branch_id = b.branch_id AND t.retired_at IS NULL) AS targets,
        f.follow_ups, n.outbox
 FROM branches b
