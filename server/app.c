@@ -22,6 +22,7 @@
 #include "common/metrics.h"
 #include "common/net.h"
 #include "common/seal.h"
+#include "server/console/acknowledge.h"
 #include "server/console/answer.h"
 #include "server/console/desk.h"
 #include "server/console/document.h"
@@ -118,6 +119,18 @@ static void ask_desk(struct rb_request *req, void *ctx)
     rb_desk_handle(app->desk, req);
 }
 
+static void show_acknowledge(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_acknowledge_show(req, app->db[POOL_CONSOLE]);
+}
+
+static void post_acknowledge(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_acknowledge_post(req, app->db[POOL_CONSOLE]);
+}
+
 static const struct rb_route gateway_routes[] = {
     {"POST", "/v1/events", post_events, rb_cloudevents_body_limit},
     {"GET", "/healthz", get_health, NULL},
@@ -127,6 +140,8 @@ static const struct rb_route gateway_routes[] = {
 
 /* The console's routes are those of the OpenAPI document; these the desk does not handle alone. */
 static const struct rb_special specials[] = {{"get_openapi", get_openapi, NULL},
+                                             {"show_acknowledge", show_acknowledge, NULL},
+                                             {"acknowledge_by_link", post_acknowledge, NULL},
                                              {"log_in", log_in, rb_login_body_limit},
                                              {"log_out", log_out, NULL},
                                              {NULL, NULL, NULL}};

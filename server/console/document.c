@@ -12,7 +12,8 @@
 #include <string.h>
 
 enum { ID_MOST = 50 };
-#define PREFIX "/api/v1/"
+/* Other paths are the gateway's. */
+static const char *const prefixes[] = {"/api/v1/", "/a/", NULL};
 
 struct rb_document {
     char *text;
@@ -195,6 +196,14 @@ static bool read_operation(struct rb_document *document, json_t *whole, const ch
            read_parameters(document, operation, whole, json_object_get(value, "parameters"));
 }
 
+static bool is_console(const char *path)
+{
+    size_t i = 0;
+    while (prefixes[i] && strncmp(path, prefixes[i], strlen(prefixes[i])) != 0)
+        i++;
+    return prefixes[i] != NULL;
+}
+
 static bool read_operations(struct rb_document *document, json_t *whole)
 {
     const char *path;
@@ -203,7 +212,7 @@ static bool read_operations(struct rb_document *document, json_t *whole)
     json_t *value;
     json_object_foreach(json_object_get(whole, "paths"), path, item)
     {
-        if (strncmp(path, PREFIX, sizeof(PREFIX) - 1) != 0)
+        if (!is_console(path))
             continue;
         json_object_foreach(item, key, value)
         {

@@ -13,7 +13,7 @@
 
 struct rb_document;
 
-/* An operation under /api/v1/. Lists of texts end with NULL. */
+/* An operation of the console, under /api/v1/ or /a/. Lists of texts end with NULL. */
 struct rb_operation {
     char *id;
     char *method; /* upper case */

@@ -20,6 +20,7 @@
 
 extern const char rb_sql_tool_session[];
 extern const char rb_sql_tool_branches[];
+extern const char rb_sql_tool_public_url[];
 
 /* The first line of a message of libpq, which ends with a line break and may have more. */
 static int first_line(const char *text)
@@ -219,11 +220,23 @@ enum rb_err session_choose_branch(struct session *session, const char *code)
     return found >= 0 ? RB_OK : RB_ERR_NOT_FOUND;
 }
 
+/* A new target gets what was stranded, with its links. */
+static enum rb_err set_public_url(struct session *session, const struct call *call)
+{
+    const char *const values[] = {call->config.public_url};
+    PGresult *result = session_query(session, rb_sql_tool_public_url, 1, values);
+    enum rb_err err = result ? RB_OK : RB_ERR_REFUSED;
+    PQclear(result);
+    return err;
+}
+
 enum rb_err session_open(struct session *session, const struct call *call)
 {
     enum rb_err err = session_connect(session, call);
     if (err == RB_OK)
         err = session_take_role(session);
+    if (err == RB_OK)
+        err = set_public_url(session, call);
     if (err == RB_OK)
         err = session_choose_branch(session, call->branch);
     return err;
