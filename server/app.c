@@ -27,6 +27,7 @@
 #include "server/console/desk.h"
 #include "server/console/document.h"
 #include "server/console/login.h"
+#include "server/console/password.h"
 #include "server/db/db.h"
 #include "server/gateway/auth.h"
 #include "server/gateway/cloudevents.h"
@@ -62,6 +63,7 @@ struct app {
     struct rb_guard *guard;
     struct rb_hasher *hasher;
     struct rb_login *login;
+    struct rb_password *password;
     struct rb_desk *desk;
     bool draining;
     bool forced;
@@ -113,6 +115,12 @@ static void log_out(struct rb_request *req, void *ctx)
     rb_desk_leave(app->desk, req);
 }
 
+static void change_password(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_password_handle(app->password, req);
+}
+
 static void ask_desk(struct rb_request *req, void *ctx)
 {
     struct app *app = ctx;
@@ -144,6 +152,8 @@ static const struct rb_special specials[] = {{"get_openapi", get_openapi, NULL},
                                              {"acknowledge_by_link", post_acknowledge, NULL},
                                              {"log_in", log_in, rb_login_body_limit},
                                              {"log_out", log_out, NULL},
+                                             {"end_sessions", log_out, NULL},
+                                             {"change_password", change_password, rb_login_body_limit},
                                              {NULL, NULL, NULL}};
 
 /* --- what the rooms tell each other --- */
@@ -331,6 +341,7 @@ static void open_console(struct app *app)
     app->guard = rb_guard_new(app->config->public_url);
     app->hasher = rb_hasher_new(app->base, PASSWORDS_WAITING);
     app->login = rb_login_new(app->db[POOL_CONSOLE], app->hasher, app->guard);
+    app->password = rb_password_new(app->db[POOL_CONSOLE], app->hasher, app->guard);
     bool ok = rb_document_new(rb_documents, &app->document, why, sizeof(why)) == RB_OK;
     struct rb_desk_options options = {.db = app->db[POOL_CONSOLE],
                                       .document = app->document,
@@ -407,6 +418,7 @@ static void close_all(struct app *app)
     rb_auth_free(app->auth);
     rb_desk_free(app->desk);
     rb_login_free(app->login);
+    rb_password_free(app->password);
     rb_guard_free(app->guard);
     rb_document_free(app->document);
     rb_seal_free(app->seal);

@@ -197,16 +197,20 @@ COMMENT ON FUNCTION add_account(integer, text, text, text, text, text) IS 'Who m
 
 CREATE OR REPLACE FUNCTION change_account(p_branch integer, p_name text, p_password_hash text, p_disable boolean, p_actor text)
 RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    v_account integer;
 BEGIN
+    DELETE FROM login_failures WHERE kind = 'account' AND key_hash = sha256(convert_to(p_name, 'UTF8'));
     UPDATE accounts SET password_hash = coalesce(p_password_hash, password_hash),
                         disabled_at = CASE WHEN p_disable THEN coalesce(disabled_at, now()) END
-        WHERE branch_id = p_branch AND name = p_name;
+        WHERE branch_id = p_branch AND name = p_name RETURNING account_id INTO v_account;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no user "%"', p_name;
     END IF;
+    PERFORM end_account_sessions(p_branch, v_account);
     PERFORM write_audit(p_branch, p_actor, CASE WHEN p_disable THEN 'user-disable' ELSE 'user-password' END, p_name);
 END $$;
-COMMENT ON FUNCTION change_account(integer, text, text, boolean, text) IS 'A new password, which lets him in again, or none any more.';
+COMMENT ON FUNCTION change_account(integer, text, text, boolean, text) IS 'A new password, which lets him in again, or none any more; either way he is logged out everywhere.';
 
 CREATE OR REPLACE FUNCTION retire_person(p_branch integer, p_code text, p_actor text) RETURNS void
 LANGUAGE plpgsql AS $$

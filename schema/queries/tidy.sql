@@ -1,1 +1,1 @@
-SELECT tidy() AS made
+SELECT tidy() AS made, tidy_sessions() AS sessions

@@ -8,7 +8,7 @@
 #include "tools/ringback/say.h"
 #include "tools/ringback/session.h"
 
-enum { NAME, TIMEZONE, AREA_CODE, CYCLE_FIRST_DAY, DUTY_SUPERVISOR };
+enum { NAME, TIMEZONE, AREA_CODE, CYCLE_FIRST_DAY, DUTY_SUPERVISOR, SESSION_IDLE, SESSION_WHOLE };
 
 extern const char rb_sql_tool_branch_add[], rb_sql_tool_branch_set[], rb_sql_tool_branch_list[];
 
@@ -41,7 +41,7 @@ static int run_set(const struct call *call)
     struct session session = {0};
     PGresult *result = NULL;
     bool any = false;
-    for (int i = NAME; i <= DUTY_SUPERVISOR; i++)
+    for (int i = NAME; i <= SESSION_WHOLE; i++)
         any |= call->option[i] != NULL;
     if (!any)
         return usage("set what? see: ringback branch set --help");
@@ -52,8 +52,10 @@ static int run_set(const struct call *call)
                                       call->option[AREA_CODE],
                                       call->option[CYCLE_FIRST_DAY],
                                       call->option[DUTY_SUPERVISOR],
+                                      call->option[SESSION_IDLE],
+                                      call->option[SESSION_WHOLE],
                                       session.actor};
-        result = session_query(&session, rb_sql_tool_branch_set, 7, values);
+        result = session_query(&session, rb_sql_tool_branch_set, 9, values);
     }
     int ending = result ? ENDING_DONE : ENDING_REFUSED;
     PQclear(result);
@@ -94,11 +96,15 @@ const struct command branch_commands[] = {
      .does = "Changes settings of a branch.",
      .more = "An empty value clears a setting that may be empty.",
      .example = "ringback branch set --area-code 0416 --duty-supervisor S01",
-     .options = {[NAME] = {"name", "NAME", "Its name", false},
-                 SETTINGS,
-                 [DUTY_SUPERVISOR] =
-                     {"duty-supervisor", "CODE",
-                      "Who gets what has no other owner (default: the first supervisor by code)", false}},
+     .options =
+         {[NAME] = {"name", "NAME", "Its name", false},
+          SETTINGS,
+          [DUTY_SUPERVISOR] = {"duty-supervisor", "CODE",
+                               "Who gets what has no other owner (default: the first supervisor by code)",
+                               false},
+          [SESSION_IDLE] = {"session-idle", "TIME",
+                            "A log-in ends after so long without a request, like \"4 hours\"", false},
+          [SESSION_WHOLE] = {"session-whole", "TIME", "A log-in ends after so long in any case", false}},
      .run = run_set},
     {.words = "branch list",
      .does = "Lists the branches with their settings.",

@@ -9,8 +9,8 @@
 
 #include "common/config.h"
 
-#define COMMAND_OPTIONS 6 /* most options of its own that a command has */
-#define COMMAND_ARGS 4    /* most arguments behind its words */
+#define COMMAND_OPTIONS 12 /* most options of its own that a command has */
+#define COMMAND_ARGS 4     /* most arguments behind its words */
 
 struct command_option {
     const char *name;  /* "area-code" for --area-code */
@@ -51,6 +51,7 @@ extern const struct command target_commands[];
 extern const struct command import_commands[];
 extern const struct command user_commands[];
 extern const struct command retire_commands[];
+extern const struct command reports_commands[];
 extern const struct command send_commands[];
 extern const struct command status_commands[];
 extern const struct command notification_commands[];

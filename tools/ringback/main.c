@@ -20,8 +20,8 @@
 const char *argp_program_version = "ringback " RB_VERSION;
 
 static const struct command *const tables[] = {
-    migrate_commands, branch_commands, gateway_commands, target_commands, import_commands,
-    user_commands,    retire_commands, send_commands,    status_commands, notification_commands};
+    migrate_commands, branch_commands, gateway_commands, target_commands, import_commands,      user_commands,
+    reports_commands, retire_commands, send_commands,    status_commands, notification_commands};
 
 static const struct argp_option common_options[] = {
     {"config", 'c', "FILE", 0, "Configuration (default: RINGBACK_CONFIG, else /etc/ringback/ringback.conf)",

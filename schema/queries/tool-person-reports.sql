@@ -1,0 +1,1 @@
+SELECT set_person_reports($1, $2, $3, $4)
