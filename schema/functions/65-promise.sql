@@ -123,6 +123,7 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('ringback.tidy', 0)) THEN
         RETURN 0;
     END IF;
+    PERFORM extend_calendars();
     FOR ahead IN 0..2 LOOP
         v_month := date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead);
         v_name := 'event_bodies_' || to_char(v_month, 'YYYY_MM');
@@ -140,6 +141,6 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION tidy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tidy TO ringback_app;
-COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months; says how many.';
+COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months, and says how many; counts calendars on.';
 COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted", '
     'or "failed" (it cannot be fired; the log says why).';

@@ -85,7 +85,7 @@ SELECT is(pg_temp.look('plain'), 'contacted proved k1', 'the owner called back: 
 SELECT results_eq($$SELECT contacted_at, first_try_at, contacted_by_id FROM follow_ups WHERE follow_up_id = pg_temp.id('plain')$$,
     $$VALUES (pg_temp.at('09:00'), pg_temp.at('09:00'), pg_temp.id('am'))$$, 'when he was answered, by whom');
 SELECT results_eq($$SELECT kind, by_person_id, details - 'at' FROM follow_up_history WHERE follow_up_id = pg_temp.id('plain') ORDER BY history_id$$,
-    $$VALUES ('opened', NULL, '{}'::jsonb), ('contacted', pg_temp.id('am'), '{"proof": "proved", "call": "k1", "seconds": 60}')$$, 'with a line in its history');
+    $$VALUES ('opened', NULL, '{"policy": "default", "version": 1}'::jsonb), ('contacted', pg_temp.id('am'), '{"proof": "proved", "call": "k1", "seconds": 60}')$$, 'with a line in its history');
 SELECT is(pg_temp.tries('plain'), '', 'and no failed try');
 SELECT pg_temp.event('k1', 3, '+8613900000001', '+8615400000001', '09:01', 60, 'normal');
 SELECT is((SELECT count(*) FROM follow_up_history WHERE follow_up_id = pg_temp.id('plain')), 2::bigint, 'the same again changes nothing');

@@ -305,6 +305,35 @@ describe('an import', () => {
     assert.equal(await count(w.db, 'products', "code LIKE 'D%'"), 0);
   });
 
+  it('takes a calendar with lunch, holidays and make-up workdays, once', async () => {
+    const week = [1, 2, 3, 4, 5].map((day) => `weekly,${day},,08:30-11:30;13:30-17:30,,,\n`).join('');
+    const calendar = `what,day,until,hours,follows,name,since\n${week}holiday,2026-10-01,2026-10-08,,,国庆节,\nworkday,2026-09-27,,,2,国庆节调休,\n`;
+    const first = await importing('calendar', calendar);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /14 added/);
+    const worked = () =>
+      w.db.rows(
+        `SELECT working_time_between(branch_id, '2026-09-27+08', '2026-10-10+08') = interval '35 hours' AS so, calendar_id FROM branches`,
+      );
+    const [{ so, calendar_id: id }] = await worked();
+    assert.equal(so, true, 'a Sunday made up, three days before the holidays and two after them');
+    await imported('calendar', calendar);
+    assert.equal((await worked())[0].calendar_id, id, 'the same file makes no other calendar');
+    for (const [row, line, column] of [
+      ['weekly,8,,08:30-11:30,,,', 9, 'day'],
+      ['holiday,2026-02-30,,,,,', 9, 'day'],
+      ['holiday,2026-10-05,,,,,', 9, 'day'],
+      ['workday,2026-10-10,,,,国庆节调休,', 9, 'follows'],
+      ['special,2026-12-31,,8:30-25:00,,,', 9, 'hours'],
+      ['party,2026-12-31,,,,,', 9, 'what'],
+    ]) {
+      await faulty('calendar', `${calendar}${row}\n`, [[line, column, /./]]);
+    }
+    assert.equal((await worked())[0].calendar_id, id, 'faults change nothing');
+    await imported('calendar', 'what,day\n');
+    assert.deepEqual(await worked(), [{ so: null, calendar_id: null }], 'a file without rows takes it away');
+  });
+
   it('refuses two caps that are equally specific and can meet, and names both lines', async () => {
     for (const csv of [
       'product,cartons,tier,area\nA1,1,4,\nA2,1,,\nA1,2,,east\n',

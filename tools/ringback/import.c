@@ -1,7 +1,8 @@
 /*
- * ringback import people|retailers|products|caps FILE.csv: one transaction, all of the file or nothing. Rows
- * are checked as they are read and copied into a temporary table; the functions of schema/functions/5*.sql
- * find what is wrong with them together and store them. Never changes a row that the file does not change.
+ * ringback import people|retailers|products|caps|calendar FILE.csv: one transaction, all of the file or
+ * nothing. Rows are checked as they are read and copied into a temporary table; the functions of
+ * schema/functions/5*.sql find what is wrong with them together and store them. Never changes a row that the
+ * file does not change.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -281,4 +282,14 @@ const struct command import_commands[] = {
              "required ones first): product, cartons; tier, market_type, trade_type, area, class, retailer "
              "(empty: any).",
      .example = "ringback import caps caps.csv"},
+    {.words = "import calendar",
+     FILE_ARGUMENT,
+     .does = "Replaces the working hours and holidays by those of a CSV file.",
+     .more =
+         "All of the file or nothing; a file without rows takes the calendar away. FILE \"-\" is standard "
+         "input. Columns (the required ones first): what (weekly, holiday, workday, special), day "
+         "(weekly: 1 Monday to 7 Sunday; else 2026-10-01); until (last day of a holiday), hours "
+         "(08:30-11:30;13:30-17:30), follows (the weekday whose hours a make-up workday has), name, since "
+         "(the day from which weekly hours hold).",
+     .example = "ringback import calendar calendar.csv"},
     {0}};

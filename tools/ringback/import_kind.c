@@ -15,6 +15,8 @@ extern const char rb_sql_import_products_table[], rb_sql_import_products_faults[
 extern const char rb_sql_import_products_analyze[];
 extern const char rb_sql_import_caps_table[], rb_sql_import_caps_faults[], rb_sql_import_caps[];
 extern const char rb_sql_import_caps_analyze[];
+extern const char rb_sql_import_calendar_table[], rb_sql_import_calendar_faults[], rb_sql_import_calendar[];
+extern const char rb_sql_import_calendar_analyze[];
 
 #define REQUIRED true
 #define OPTIONAL false
@@ -93,7 +95,20 @@ static const struct import_kind kinds[] = {
      .table_sql = rb_sql_import_caps_table,
      .faults_sql = rb_sql_import_caps_faults,
      .apply_sql = rb_sql_import_caps,
-     .analyze_sql = rb_sql_import_caps_analyze}};
+     .analyze_sql = rb_sql_import_caps_analyze},
+    {.name = "calendar",
+     .columns = {{"what", FORM_WORD, REQUIRED, 0, 0, "weekly holiday workday special"},
+                 {"day", FORM_CODE, REQUIRED, 1, CODE, NULL},
+                 {"until", FORM_CODE, OPTIONAL, 0, CODE, NULL},
+                 {"hours", FORM_CODE, OPTIONAL, 0, NAME, NULL},
+                 {"follows", FORM_NUMBER, OPTIONAL, 1, 7, NULL},
+                 {"name", FORM_CODE, OPTIONAL, 0, 100, NULL},
+                 {"since", FORM_CODE, OPTIONAL, 0, CODE, NULL}},
+     .take_faulty = false,
+     .table_sql = rb_sql_import_calendar_table,
+     .faults_sql = rb_sql_import_calendar_faults,
+     .apply_sql = rb_sql_import_calendar,
+     .analyze_sql = rb_sql_import_calendar_analyze}};
 
 const struct import_kind *import_kind_find(const char *name)
 {

@@ -1,5 +1,5 @@
 /*
- * The four files of the import as tables: which columns a file has, what a cell of each may hold, and the
+ * The five files of the import as tables: which columns a file has, what a cell of each may hold, and the
  * statements that store it. import.c walks them; import_value.c reads cells by them.
  */
 #ifndef RB_TOOLS_RINGBACK_IMPORT_KIND_H
