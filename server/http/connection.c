@@ -22,7 +22,7 @@
 #define FEED_REQUESTS 1u         /* in one go, however many a client has piled up: others wait meanwhile */
 #define LINGER_BYTES (32u << 20) /* thrown away behind an answer before the client is given up */
 
-static size_t unsent(const struct rb_http_conn *conn)
+size_t rb_http_conn_unsent(const struct rb_http_conn *conn)
 {
     return evbuffer_get_length(bufferevent_get_output(conn->bev));
 }
@@ -68,6 +68,9 @@ void rb_http_conn_close(struct rb_http_conn *conn)
 
 void rb_http_conn_free(struct rb_http_conn *conn)
 {
+    if (conn->stream) {
+        rb_stream_lost(conn);
+    }
     bufferevent_free(conn->bev);
     free(conn);
 }
@@ -99,7 +102,7 @@ static ssize_t send_now(struct rb_http_conn *conn, const void *head, size_t head
                            {.iov_base = (void *)(uintptr_t)body, .iov_len = len}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = len ? 2 : 1};
     int fd = bufferevent_getfd(conn->bev);
-    if (conn->listener->tls || fd < 0 || unsent(conn) > 0) {
+    if (conn->listener->tls || fd < 0 || rb_http_conn_unsent(conn) > 0) {
         return 0;
     }
     ssize_t sent = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -161,7 +164,7 @@ static void wait_for_reader(struct rb_http_conn *conn, bool lasting)
 {
     struct rb_http *http = conn->http;
     rb_http_conn_enter(conn, RB_LANE_WRITING);
-    conn->measure = unsent(conn);
+    conn->measure = rb_http_conn_unsent(conn);
     conn->unsent = lasting ? 0 : conn->measure;
     http->unsent += conn->unsent;
     struct rb_http_conn *at = TAILQ_FIRST(&http->lanes[RB_LANE_WRITING].conns);
@@ -183,7 +186,19 @@ void rb_http_conn_answer(struct rb_http_conn *conn, const void *head, size_t hea
     rb_request_free(req); /* not before: the body may be the request's own */
     if (!good) {
         rb_http_conn_close(conn);
-    } else if (unsent(conn) > 0) {
+    } else {
+        rb_http_conn_finish(conn, lasting);
+    }
+}
+
+bool rb_http_conn_send(struct rb_http_conn *conn, const void *data, size_t len)
+{
+    return send_bytes(conn, data, len, NULL, 0, false);
+}
+
+void rb_http_conn_finish(struct rb_http_conn *conn, bool lasting)
+{
+    if (rb_http_conn_unsent(conn) > 0) {
         wait_for_reader(conn, lasting);
     } else {
         next_request(conn);
@@ -319,10 +334,12 @@ static void on_read(struct bufferevent *bev, void *arg)
     struct evbuffer *input = bufferevent_get_input(bev);
     if (conn->lane == RB_LANE_IDLE || conn->lane == RB_LANE_READING) {
         feed(conn);
-    } else if (conn->lane == RB_LANE_LINGER || (conn->lane == RB_LANE_WRITING && conn->linger)) {
+    } else if (conn->lane == RB_LANE_LINGER || conn->lane == RB_LANE_STREAMING ||
+               (conn->lane == RB_LANE_WRITING && conn->linger)) {
         size_t len = evbuffer_get_length(input);
+        size_t most = conn->lane == RB_LANE_STREAMING ? RB_INPUT_MAX : LINGER_BYTES;
         evbuffer_drain(input, len);
-        if (conn->lane == RB_LANE_LINGER && (conn->measure += len) > LINGER_BYTES) {
+        if (conn->lane != RB_LANE_WRITING && (conn->measure += len) > most) {
             rb_http_conn_close(conn);
         }
     } else if (evbuffer_get_length(input) >= RB_INPUT_MAX) {
@@ -336,8 +353,10 @@ static void on_write(struct bufferevent *bev, void *arg)
 {
     (void)bev;
     struct rb_http_conn *conn = arg;
-    if (conn->lane == RB_LANE_WRITING && unsent(conn) == 0) {
+    if (conn->lane == RB_LANE_WRITING && rb_http_conn_unsent(conn) == 0) {
         next_request(conn);
+    } else if (conn->lane == RB_LANE_STREAMING && rb_http_conn_unsent(conn) == 0) {
+        rb_stream_taken(conn);
     }
 }
 
@@ -359,6 +378,8 @@ void rb_http_conn_expire(struct rb_http_conn *conn)
     if (conn->lane == RB_LANE_READING && !conn->feeding) {
         rb_request_refuse(conn->req, 408, "request-timeout", "the request took too long to arrive");
         refuse(conn);
+    } else if (conn->lane == RB_LANE_STREAMING) {
+        rb_stream_silent(conn);
     } else {
         rb_http_conn_close(conn);
     }

@@ -140,6 +140,7 @@ void rb_http_limits_default(struct rb_http_limits *limits)
         .request_us = 10 * RB_SECOND,
         .idle_us = 50 * RB_SECOND,
         .write_us = 10 * RB_SECOND,
+        .silence_us = 15 * RB_SECOND,
     };
 }
 
@@ -153,6 +154,8 @@ static int64_t lane_limit(const struct rb_http_limits *limits, enum rb_lane_name
         return limits->idle_us;
     case RB_LANE_WRITING:
         return limits->write_us;
+    case RB_LANE_STREAMING:
+        return limits->silence_us;
     case RB_LANE_LINGER:
         return LINGER_US;
     default:
@@ -245,6 +248,9 @@ void rb_http_drain(struct rb_http *http, void (*drained)(void *ctx), void *ctx)
             rb_http_conn_close(conn);
         }
         conn = next;
+    }
+    while ((conn = TAILQ_FIRST(&http->lanes[RB_LANE_STREAMING].conns))) {
+        rb_stream_leave(conn);
     }
     hurry(&http->lanes[RB_LANE_IDLE], DRAIN_FRESH_US);
     hurry(&http->lanes[RB_LANE_HANDSHAKE], DRAIN_US);

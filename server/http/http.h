@@ -7,7 +7,8 @@
  * Files: http (lanes of connections, drain, end), listener (sockets, accept, caps), address (connections of
  * each client), connection (one client's bytes and deadlines), parser (llhttp to request), head (what a head
  * must satisfy), target (path and query), proxy (who the client is), request (what a handler sees), route
- * (path to handler), reply (answer to bytes), problem (RFC 9457), tls (contexts, reload).
+ * (path to handler), reply (answer to bytes), stream (answers without an end), problem (RFC 9457), tls
+ * (contexts, reload).
  */
 #ifndef RB_SERVER_HTTP_HTTP_H
 #define RB_SERVER_HTTP_HTTP_H
@@ -49,9 +50,10 @@ struct rb_http_limits {
     int64_t request_us; /* from a request's first byte until all of it is there, whatever drips: then 408 */
     int64_t idle_us;    /* a connection without a request */
     int64_t write_us;   /* in which a client must take its answer, or 16 KiB more of it */
+    int64_t silence_us; /* a stream that says nothing; one whose client takes nothing is cut off after two */
 };
 void rb_http_limits_default(
-    struct rb_http_limits *limits); /* 4096, 2048, 16384, 100, 65536, 24 MiB, 10 s, 50 s, 10 s */
+    struct rb_http_limits *limits); /* 4096, 2048, 16384, 100, 65536, 24 MiB, 10 s, 50 s, 10 s, 15 s */
 
 /* Ignores SIGPIPE from now on. proxies: whose X-Forwarded-For names the client (its last entry that is no
  * proxy itself); borrowed, may be NULL. */
@@ -126,5 +128,31 @@ void rb_reply_lasting(struct rb_request *req, int status, const char *content_ty
  */
 void rb_reply_problem(struct rb_request *req, int status, const char *code, const char *detail,
                       const char *errors, const struct rb_header *headers, size_t n);
+
+/* --- or an answer without an end: the connection's last, for HTTP/1.0 and 1.1 ended by closing it --- */
+struct rb_stream; /* the owner's until rb_stream_end or closed */
+
+/* All are called from the loop, never from within the functions below. */
+struct rb_stream_handler {
+    /* Nothing was sent for silence_us: proxies forget connections that are silent. */
+    void (*idle)(void *ctx);
+    /* The room drains: the last words are written here, and rb_stream_end called. */
+    void (*leaving)(void *ctx);
+    /* The client is gone, or was cut off since it reads too slowly; the stream is gone with it. */
+    void (*closed)(void *ctx, bool too_slow);
+};
+
+/*
+ * Begins the answer; req is gone afterwards. cap: most bytes that may wait for the client to take them. NULL:
+ * there is nobody to stream to (HEAD, a client that has gone, a room that drains); the request was answered.
+ * handler is borrowed for the stream's life.
+ */
+struct rb_stream *rb_stream_begin(struct rb_request *req, const char *content_type,
+                                  const struct rb_header *headers, size_t n, size_t cap,
+                                  const struct rb_stream_handler *handler, void *ctx);
+/* Sends bytes, copied. False: too many wait, or the client is gone; closed follows. */
+bool rb_stream_write(struct rb_stream *stream, const void *data, size_t len);
+/* Ends it behind what was written; closed is not called. */
+void rb_stream_end(struct rb_stream *stream);
 
 #endif

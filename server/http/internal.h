@@ -26,6 +26,7 @@ enum rb_lane_name {
     RB_LANE_READING,   /* a request is coming */
     RB_LANE_HANDLING,  /* a handler has the request; no limit here, the handler has its own */
     RB_LANE_WRITING,   /* an answer waits for the client to take it */
+    RB_LANE_STREAMING, /* an answer without an end; its limit is how long it may be silent */
     RB_LANE_READY,     /* answered; more requests of it are here and have their turn soon */
     RB_LANE_LINGER,    /* answered and half closed; what still comes is thrown away */
     RB_LANE_DEAD,      /* closed, freed after this turn of the loop */
@@ -97,10 +98,12 @@ struct rb_http_conn {
     struct rb_listener *listener;
     struct bufferevent *bev;
     struct rb_request *req;
+    struct rb_stream *stream;   /* STREAMING, and until it was told that the client is gone */
     struct rb_address *address; /* NULL for a trusted proxy */
     int64_t deadline;
-    size_t unsent;  /* WRITING: its part of http->unsent */
-    size_t measure; /* WRITING: bytes not taken when the lane was entered; LINGER: bytes thrown away */
+    size_t unsent; /* WRITING and STREAMING: its part of http->unsent */
+    /* WRITING: bytes not taken when the lane was entered; STREAMING and LINGER: bytes thrown away */
+    size_t measure;
     union rb_peer peer;
     uint8_t lane;
     bool feeding; /* its bytes are being parsed further up the stack */
@@ -201,6 +204,12 @@ bool rb_http_conn_has_unread(const struct rb_http_conn *conn);
  * stays where it is for ever. */
 void rb_http_conn_answer(struct rb_http_conn *conn, const void *head, size_t head_len, const void *body,
                          size_t len, bool lasting);
+/* Sends bytes, or has them wait; false when the connection is beyond use. */
+bool rb_http_conn_send(struct rb_http_conn *conn, const void *data, size_t len);
+size_t rb_http_conn_unsent(const struct rb_http_conn *conn);
+/* No request's answer is under way any more: what waits is still sent, then the connection goes on or ends.
+ */
+void rb_http_conn_finish(struct rb_http_conn *conn, bool lasting);
 
 /* --- parser.c --- */
 /* Feeds bytes; returns how many were used. Stops after a complete message; req->refusal tells of errors. */
@@ -237,8 +246,17 @@ void rb_route_find(struct rb_request *req);
 bool rb_route_allow(const struct rb_request *req, char *out, size_t size);
 
 /* --- reply.c --- */
+/* Writes an answer's head into http->scratch; len < 0: no Content-Length. False when memory is out. */
+bool rb_reply_head(struct rb_request *req, int status, const char *content_type,
+                   const struct rb_header *headers, size_t n, int64_t len);
 void rb_reply_refusal(struct rb_request *req);
 void rb_reply_unrouted(struct rb_request *req); /* 404, 405, or what OPTIONS * asks for */
+
+/* --- stream.c: what happens to a connection in RB_LANE_STREAMING --- */
+void rb_stream_taken(struct rb_http_conn *conn); /* nothing waits any more */
+void rb_stream_silent(struct rb_http_conn *conn);
+void rb_stream_leave(struct rb_http_conn *conn);
+void rb_stream_lost(struct rb_http_conn *conn); /* it is being freed */
 
 /* --- problem.c --- */
 const char *rb_status_title(int status);

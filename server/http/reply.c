@@ -81,29 +81,18 @@ static void add_connection(struct rb_buf *head, const struct rb_request *req)
     }
 }
 
-static void answer(struct rb_request *req, int status, const char *content_type,
-                   const struct rb_header *headers, size_t n, const void *body, size_t len, bool lasting)
+bool rb_reply_head(struct rb_request *req, int status, const char *content_type,
+                   const struct rb_header *headers, size_t n, int64_t len)
 {
-    struct rb_http_conn *conn = req->conn;
-    RB_INVARIANT(status >= 200 && status <= STATUS_LAST);
-    count(status);
-    if (!conn) {
-        rb_request_free(req);
-        return;
-    }
-    RB_INVARIANT(conn->req == req);
-    struct rb_buf *head = &conn->http->scratch;
+    struct rb_buf *head = &req->conn->http->scratch;
     rb_buf_reset(head);
-    if (conn->http->draining && !conn->close) {
-        conn->close = conn->linger = true;
-    }
     add_status_line(head, status);
     if (content_type) {
         add_line(head, "Content-Type", content_type);
     }
-    if (has_content(status)) {
+    if (has_content(status) && len >= 0) {
         rb_buf_str(head, "Content-Length: ");
-        rb_buf_int(head, (int64_t)len);
+        rb_buf_int(head, len);
         rb_buf_add(head, "\r\n", 2);
     }
     add_connection(head, req);
@@ -111,12 +100,31 @@ static void answer(struct rb_request *req, int status, const char *content_type,
         add_line(head, headers[i].name, headers[i].value);
     }
     rb_buf_add(head, "\r\n", 2);
-    if (rb_buf_err(head) != RB_OK) {
+    count(status);
+    return rb_buf_err(head) == RB_OK;
+}
+
+static void answer(struct rb_request *req, int status, const char *content_type,
+                   const struct rb_header *headers, size_t n, const void *body, size_t len, bool lasting)
+{
+    struct rb_http_conn *conn = req->conn;
+    RB_INVARIANT(status >= 200 && status <= STATUS_LAST);
+    if (!conn) {
+        count(status);
+        rb_request_free(req);
+        return;
+    }
+    RB_INVARIANT(conn->req == req);
+    if (conn->http->draining && !conn->close) {
+        conn->close = conn->linger = true;
+    }
+    if (!rb_reply_head(req, status, content_type, headers, n, (int64_t)len)) {
         conn->req = NULL;
         rb_request_free(req);
         rb_http_conn_close(conn);
         return;
     }
+    const struct rb_buf *head = &conn->http->scratch;
     bool head_only = !has_content(status) || (req->method && strcmp(req->method, "HEAD") == 0);
     rb_http_conn_answer(conn, head->data, head->len, body, head_only ? 0 : len, lasting);
 }
