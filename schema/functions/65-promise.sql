@@ -1,5 +1,10 @@
 -- The promise clock in the database: firing the steps whose time has come, and the hourly housekeeping.
 
+CREATE OR REPLACE FUNCTION step_type(p_action text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN p_action IN ('promised', 'request') THEN 'reminded' ELSE p_action END
+$$;
+COMMENT ON FUNCTION step_type(text) IS 'What a step is told as: the time promised to a retailer and the time for a request are reminders.';
+
 -- Notifies whom these steps are meant for, or skips those no longer needed, and marks them. Item i of every array is one
 -- step; gives for each, in order, why it was skipped (null: it was not) and when its follow-up was made.
 CREATE OR REPLACE FUNCTION fire_steps(p_branch integer[], p_follow_up bigint[], p_step text[], p_action text[], p_whom text[],
@@ -10,17 +15,21 @@ DECLARE
 BEGIN
     -- Whom to tell is looked up once for all that share an owner and an area: there are few of those.
     WITH told AS MATERIALIZED (
-        SELECT f.branch_id, x.whom, f.owner_id, r.area_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
+        SELECT f.branch_id, x.whom, f.owner_id, r.area_id, s.person_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
                array_agg(f.created_at) AS made_at,
                array_agg(CASE WHEN f.state = 'closed' THEN 'closed'
-                              WHEN f.state NOT IN ('open', 'acknowledged') THEN 'contacted' END) AS skipped
-        FROM unnest(p_branch, p_follow_up, p_whom) WITH ORDINALITY AS x (branch, follow_up, whom, n)
+                              WHEN f.state NOT IN ('open', 'acknowledged') AND x.action NOT IN ('promised', 'request')
+                                  THEN 'contacted' END) AS skipped
+        FROM unnest(p_branch, p_follow_up, p_step, p_action, p_whom) WITH ORDINALITY AS x (branch, follow_up, step, action, whom, n)
         JOIN follow_ups f ON f.branch_id = x.branch AND f.follow_up_id = x.follow_up
         LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
-        GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id
+        LEFT JOIN follow_up_steps s ON s.branch_id = f.branch_id AND s.follow_up_id = f.follow_up_id
+            AND s.step = CASE x.whom WHEN 'requested' THEN x.step END
+        GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id, s.person_id
     ), known AS MATERIALIZED (
         SELECT t.items, t.made_at, t.skipped,
-               CASE t.whom WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
+               CASE t.whom WHEN 'requested' THEN t.person_id
+                           WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
                            WHEN 'market_manager' THEN coalesce(
                                -- nearly always the owner's superior is the one: then his line is not walked
                                (SELECT m.person_id FROM people o
@@ -36,13 +45,13 @@ BEGIN
     FROM known k CROSS JOIN LATERAL unnest(k.items, k.made_at, k.skipped) AS i (n, made_at, skipped);
 
     INSERT INTO follow_up_history (branch_id, follow_up_id, kind, details)
-    SELECT x.branch, x.follow_up, x.action, json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
+    SELECT x.branch, x.follow_up, step_type(x.action), json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
     FROM unnest(p_branch, p_follow_up, p_action, p_step, p_whom, v_addressee, v_skipped)
         AS x (branch, follow_up, action, step, whom, addressee, skipped)
     LEFT JOIN people p ON p.branch_id = x.branch AND p.person_id = x.addressee
     WHERE x.skipped IS NULL;
 
-    PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(x.action), array_agg(x.step),
+    PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(step_type(x.action)), array_agg(x.step),
                                array_agg(x.addressee))
     FROM unnest(p_branch, p_follow_up, p_action, p_step, v_addressee, v_skipped)
         AS x (branch, follow_up, action, step, addressee, skipped)
@@ -143,4 +152,4 @@ REVOKE EXECUTE ON FUNCTION tidy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tidy TO ringback_app;
 COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months, and says how many; counts calendars on.';
 COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted", '
-    'or "failed" (it cannot be fired; the log says why).';
+    '"kept" and "replaced" (a promised time), "answered" (a request), or "failed" (it cannot be fired; the log says why).';

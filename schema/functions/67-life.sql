@@ -4,7 +4,8 @@
 --
 --   open ──► acknowledged ──► contacted ──► resolved ──► verified ──► closed
 --     └──────────────────────────▲
---   open, acknowledged, contacted ──► closed      merged into another one, which stands for it
+--   open, acknowledged, contacted ──► closed      merged into another one, which stands for it; or made of a missed call
+--                                                 (missed_calls) that turned out to have brought an order or complaint
 --   contacted, resolved, verified, closed ──► open      reopened, on the same clock
 --   acknowledged ──► open      handed over: the new owner has not acknowledged
 --
@@ -32,7 +33,14 @@ END $$;
 COMMENT ON FUNCTION refuse_move(text, text, text) IS 'Refuses with 409 illegal-move, which says what is possible from here or what is missing.';
 GRANT EXECUTE ON FUNCTION refuse_move TO ringback_console;
 
-CREATE OR REPLACE FUNCTION missing_fact(f follow_ups) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE OR REPLACE FUNCTION nothing_to_do(f follow_ups) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT count(*) > 0 AND count(*) = count(m.named_by) FROM missed_calls m
+    WHERE m.branch_id = f.branch_id AND m.follow_up_id = f.follow_up_id
+$$;
+COMMENT ON FUNCTION nothing_to_do(follow_ups) IS
+    'Whether it was made of missed calls alone, each of which is known by now to have brought an order or complaint.';
+
+CREATE OR REPLACE FUNCTION missing_fact(f follow_ups) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE
         WHEN f.state IN ('open', 'acknowledged') THEN
             CASE WHEN f.state = 'acknowledged' AND f.acknowledged_at IS NULL THEN 'when it was acknowledged'
@@ -41,6 +49,7 @@ CREATE OR REPLACE FUNCTION missing_fact(f follow_ups) RETURNS text LANGUAGE sql 
         WHEN f.state = 'closed' AND f.closed_at IS NULL THEN 'when it was closed'
         WHEN f.merged_into IS NOT NULL THEN
             CASE WHEN f.state <> 'closed' OR f.merged_into = f.follow_up_id THEN 'another one that stands for it' END
+        WHEN f.state = 'closed' AND f.verified_at IS NULL AND nothing_to_do(f) THEN NULL
         WHEN f.proof IS NULL OR f.contacted_at IS NULL THEN 'proof that the retailer was contacted, and when'
         WHEN f.state = 'contacted' THEN NULL
         WHEN f.resolved_at IS NULL OR f.resolved_by_id IS NULL OR coalesce(btrim(f.resolution), '') = ''
@@ -65,7 +74,7 @@ BEGIN
             PERFORM refuse_move(OLD.state, NEW.state);
         ELSIF NEW.due_at <> OLD.due_at THEN
             PERFORM refuse_move(OLD.state, NEW.state, 'its clock would be set anew');
-        ELSIF NEW.state = 'closed' AND OLD.state <> 'verified' AND NEW.merged_into IS NULL THEN
+        ELSIF NEW.state = 'closed' AND OLD.state <> 'verified' AND NEW.merged_into IS NULL AND NOT nothing_to_do(NEW) THEN
             PERFORM refuse_move(OLD.state, NEW.state, 'only one that is merged into another is closed before it is verified');
         ELSIF NEW.state = 'open' AND OLD.state = 'acknowledged' AND NEW.owner_id IS NOT DISTINCT FROM OLD.owner_id THEN
             PERFORM refuse_move(OLD.state, NEW.state, 'only for a new owner');

@@ -55,6 +55,7 @@ BEGIN
             'policy', jsonb_build_object('name', y.name, 'version', y.version))
         || jsonb_build_object('steps', follow_up_steps_document(p_follow_up), 'history', follow_up_history_document(p_follow_up),
             'notifications', follow_up_notifications_document(p_follow_up), 'tries', follow_up_tries_document(p_follow_up))
+        || follow_up_life_document(p_follow_up)
         INTO v_document
     FROM follow_ups f
     JOIN complaints c ON c.branch_id = f.branch_id AND c.reference = f.complaint

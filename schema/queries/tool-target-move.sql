@@ -1,1 +1,0 @@
-SELECT move_target($1, $2, $3, $4)

@@ -1,1 +1,0 @@
-SELECT test_target($1, $2, $3)
