@@ -66,6 +66,17 @@ static const struct rb_setting rows[] = {
     {AT(batch_events), RB_SETTING_INT, "64", 1, 256, .help = "Most events in one transaction."},
     {AT(delivery_connections), RB_SETTING_INT, "64", 1, 1024,
      .help = "Connections for notifications going out, in all."},
+    {AT(smtp_relay), RB_SETTING_RELAY, "",
+     .help = "The mail relay: smtp://host:port, or smtps://host:port for TLS from the first byte. It may be "
+             "inside. Empty: no e-mail."},
+    {AT(smtp_from), RB_SETTING_MAIL, "", .help = "The address that e-mail comes from."},
+    {AT(smtp_user), RB_SETTING_TEXT, "", .help = "Name for the log-in at the relay. Empty: none."},
+    {AT(smtp_password_file), RB_SETTING_PATH, "",
+     .help = "File whose first line is the password for it, for the daemon's user alone."},
+    {AT(smtp_tls), RB_SETTING_TLS, "try",
+     .help = "TLS after smtp://: try (STARTTLS when the relay offers it), require, or none."},
+    {AT(smtp_per_minute), RB_SETTING_INT, "60", 1, 6000,
+     .help = "E-mails that the relay takes in a minute, from all daemons for one branch."},
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -279,6 +290,14 @@ static enum rb_err complete(struct rb_config *config, struct faults *faults)
     if (!*config->tls_certificate != !*config->tls_key)
         add_fault(faults, "%s: needs %s as well", *config->tls_key ? "tls_key" : "tls_certificate",
                   *config->tls_key ? "tls_certificate" : "tls_key");
+    if (*config->smtp_relay && !*config->smtp_from)
+        add_fault(faults, "smtp_relay: needs smtp_from as well");
+    if (!*config->smtp_user != !*config->smtp_password_file)
+        add_fault(faults, "%s: needs %s as well", *config->smtp_user ? "smtp_user" : "smtp_password_file",
+                  *config->smtp_user ? "smtp_password_file" : "smtp_user");
+    if (*config->smtp_user && strncmp(config->smtp_relay, "smtp:", 5) == 0 &&
+        strcmp(config->smtp_tls, "try") == 0)
+        add_fault(faults, "smtp_user: needs smtp_tls = require (or none, if the password may go in clear)");
     if (!*config->secret_key_file) {
         char *path = NULL;
         if (asprintf(&path, "%s/secret.key", config->state_dir) < 0)

@@ -30,6 +30,12 @@ struct rb_config {
     int intake_queue;         /* events that may wait for a batch */
     int batch_events;         /* most events in one transaction */
     int delivery_connections; /* outgoing, in all */
+    char *smtp_relay;         /* smtp:// or smtps://; empty: no e-mail */
+    char *smtp_from;
+    char *smtp_user;
+    char *smtp_password_file;
+    char *smtp_tls; /* try, require or none */
+    int smtp_per_minute;
 };
 
 /*

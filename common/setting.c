@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/mail.h"
 #include "common/net.h"
 #include "common/utf8.h"
 
@@ -24,6 +25,9 @@ static const char *const type_names[] = {
     [RB_SETTING_NETWORKS] = "networks",
     [RB_SETTING_TIMEZONE] = "time zone",
     [RB_SETTING_LEVEL] = "error, warning, info or debug",
+    [RB_SETTING_RELAY] = "URL of a relay",
+    [RB_SETTING_MAIL] = "e-mail address",
+    [RB_SETTING_TLS] = "try, require or none",
     [RB_SETTING_BOOL] = "true or false",
     [RB_SETTING_INT] = "whole number",
 };
@@ -83,6 +87,18 @@ static bool is_url(const char *text)
     return true;
 }
 
+static bool is_relay(const char *text)
+{
+    size_t scheme = strncmp(text, "smtps://", 8) == 0 ? 8 : strncmp(text, "smtp://", 7) == 0 ? 7 : 0;
+    const char *end = scheme ? skip_authority(text + scheme) : NULL;
+    return !*text || (end && !*end);
+}
+
+static bool is_tls(const char *text)
+{
+    return strcmp(text, "try") == 0 || strcmp(text, "require") == 0 || strcmp(text, "none") == 0;
+}
+
 static bool is_timezone(const char *name)
 {
     char path[128], magic[4];
@@ -131,6 +147,12 @@ static const char *fault_of_text(enum rb_setting_type type, const char *text)
         return is_address(text) ? NULL : "must be an address such as 127.0.0.1:8080, [::1]:8080 or *:8080";
     case RB_SETTING_TIMEZONE:
         return is_timezone(text) ? NULL : "must be a time zone under " ZONE_FOLDER " such as Asia/Shanghai";
+    case RB_SETTING_RELAY:
+        return is_relay(text) ? NULL : "must be a relay such as smtp://mail.example.org:25 or smtps://…:465";
+    case RB_SETTING_MAIL:
+        return !*text || rb_mail_address_valid(text) ? NULL : "must be an address such as desk@example.org";
+    case RB_SETTING_TLS:
+        return is_tls(text) ? NULL : "must be try, require or none";
     case RB_SETTING_LEVEL:
         return rb_log_level_parse(text, &level) == RB_OK ? NULL : "must be error, warning, info or debug";
     default:

@@ -18,6 +18,9 @@ enum rb_setting_type {
     RB_SETTING_NETWORKS, /* for rb_networks_parse */
     RB_SETTING_TIMEZONE, /* a name of the machine's time zone files */
     RB_SETTING_LEVEL,    /* of the log */
+    RB_SETTING_RELAY,    /* smtp or smtps, or empty */
+    RB_SETTING_MAIL,     /* an e-mail address, or empty */
+    RB_SETTING_TLS,      /* of the mail relay */
     RB_SETTING_BOOL,
     RB_SETTING_INT
 };

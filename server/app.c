@@ -8,9 +8,11 @@
 #include "server/app.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -52,6 +54,8 @@ struct app {
     struct rb_networks *proxies;
     struct rb_networks *allowed;
     struct rb_seal *seal;
+    struct rb_relay relay;
+    char smtp_password[256];
     struct rb_db *db[POOLS];
     struct rb_http *http;
     struct rb_auth *auth;
@@ -291,6 +295,36 @@ static bool open_seal(struct app *app)
     return err == RB_OK;
 }
 
+/* The file's first line. */
+static bool read_smtp_password(struct app *app)
+{
+    const char *path = app->config->smtp_password_file;
+    if (!*path)
+        return true;
+    FILE *file = fopen(path, "re");
+    bool read = file && fgets(app->smtp_password, sizeof(app->smtp_password), file) != NULL;
+    if (!read)
+        rb_error("app", "smtp_password_file cannot be read: %s: %s", path,
+                 file ? "it is empty" : strerror(errno));
+    if (file)
+        fclose(file);
+    app->smtp_password[strcspn(app->smtp_password, "\r\n")] = '\0';
+    return read;
+}
+
+static bool open_relay(struct app *app)
+{
+    const struct rb_config *config = app->config;
+    app->relay = (struct rb_relay){.url = config->smtp_relay,
+                                   .from = config->smtp_from,
+                                   .user = config->smtp_user,
+                                   .password = app->smtp_password,
+                                   .tls = strcmp(config->smtp_tls, "require") == 0 ? RB_MAIL_TLS_REQUIRE
+                                          : strcmp(config->smtp_tls, "none") == 0  ? RB_MAIL_TLS_NONE
+                                                                                   : RB_MAIL_TLS_TRY};
+    return read_smtp_password(app);
+}
+
 static void open_pools(struct app *app)
 {
     static const struct {
@@ -325,7 +359,9 @@ static void open_rooms(struct app *app)
                                        .stored_ctx = app};
     struct rb_outbox_options outbox = {.connections = (unsigned)app->config->delivery_connections,
                                        .allowed = app->allowed,
-                                       .seal = app->seal};
+                                       .seal = app->seal,
+                                       .relay = &app->relay,
+                                       .mail_rate = (unsigned)app->config->smtp_per_minute};
     app->auth = rb_auth_new(app->base, app->db[POOL_LOOKUP], app->seal);
     app->intake = rb_intake_new(app->base, app->db[POOL_INTAKE], &intake);
     app->outbox = rb_outbox_new(app->base, app->db[POOL_OUTBOX], &outbox);
@@ -422,6 +458,7 @@ static void close_all(struct app *app)
     rb_guard_free(app->guard);
     rb_document_free(app->document);
     rb_seal_free(app->seal);
+    sodium_memzero(app->smtp_password, sizeof(app->smtp_password));
     rb_networks_free(app->proxies);
     rb_networks_free(app->allowed);
     for (int i = 0; i < SIGNALS; i++)
@@ -444,7 +481,7 @@ int rb_app_run(struct rb_config *config, const char *config_path)
         rb_series(rb_gauge("ringback_build_info", "Always 1; the label says which version runs.", "version"),
                   RB_VERSION),
         1);
-    ok = open_networks(&app) && open_seal(&app);
+    ok = open_networks(&app) && open_seal(&app) && open_relay(&app);
     if (ok) {
         raise_descriptors(config);
         open_events(&app);

@@ -6,8 +6,12 @@
 -- breaker in the target's: after five failures in a row it is paused, a second at first, up to twenty, and then probed by one
 -- notification at a time until one gets through.
 --
--- Lock order: rows of targets by (branch, target); rows of notifications. Claims take advisory locks, never wait for them,
--- and skip rows that are locked.
+-- Three ways lead out. Direct (webhooks): each notification is a message, at most 32 in flight for a target. Paced (robots and
+-- mail): what waits for one bucket goes as one message, one in flight, within the bucket's limit. The console: filed in its
+-- person's inbox; what his browser shows is delivered (schema/functions/87-api-inbox.sql).
+--
+-- Lock order: rows of targets by (branch, target); rows of notifications; rows of buckets. Claims take advisory locks, never
+-- wait for them, and skip rows that are locked.
 --
 -- These functions run hundreds of times a second on tables whose statistics are always out of date: their plans are pinned to
 -- the indexes and made once a session. Where a row is looked up by its key its state is asked in a CASE, or the planner takes
@@ -63,11 +67,174 @@ END $$;
 COMMENT ON FUNCTION pass_on(integer[], bigint[], uuid[]) IS
     'Ends waiting notifications of a target that is gone and makes a successor of each for the next one up the line.';
 
--- p_busy_*: targets of which the daemon holds notifications already, and how many more of theirs it would take.
-CREATE OR REPLACE FUNCTION claim_notifications(p_most integer, p_lease interval DEFAULT '60 seconds',
-    p_busy_branch integer[] DEFAULT '{}', p_busy_target integer[] DEFAULT '{}', p_busy_room integer[] DEFAULT '{}')
+CREATE OR REPLACE FUNCTION file_in_inbox(p_branch integer[], p_target integer[], p_most integer) RETURNS void
+LANGUAGE sql AS $$
+    WITH filed AS (
+        UPDATE notifications n
+            SET state = CASE WHEN f.state = 'closed' AND n.type <> 'closed' THEN 'cancelled' ELSE 'inbox' END,
+                finished_at = CASE WHEN f.state = 'closed' AND n.type <> 'closed' THEN now() END
+            FROM (SELECT w.row FROM unnest(p_branch, p_target) AS x (branch, target)
+                  CROSS JOIN LATERAL (SELECT w.ctid AS row FROM notifications w
+                      WHERE w.branch_id = x.branch AND w.target_id = x.target AND w.state = 'waiting'
+                      LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED) w
+                  LIMIT p_most) k, follow_ups f
+            WHERE n.ctid = k.row AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
+            RETURNING n.*)
+    INSERT INTO inbox (branch_id, person_id, follow_up_id, notification_id)
+    SELECT n.branch_id, t.person_id, n.follow_up_id, n.notification_id
+    FROM filed n JOIN targets t USING (branch_id, target_id)
+    WHERE n.state = 'inbox' ORDER BY n.created_at, n.follow_up_id
+$$;
+COMMENT ON FUNCTION file_in_inbox(integer[], integer[], integer) IS 'Files what waits for these console targets in their people''s inboxes.';
+
+CREATE OR REPLACE FUNCTION finish_tests(p_branch integer[], p_follow_up bigint[], p_id text[], p_lease bigint[], p_outcome text[],
+                                        p_status integer[], p_error text[], p_rest bigint[]) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE buckets b SET rest_until = greatest(b.rest_until, now() + interval '1 millisecond' * x.rest)
+        FROM unnest(p_branch, p_follow_up, p_id, p_rest) AS x (branch, follow_up, id, rest)
+        JOIN target_tests t ON t.branch_id = x.branch AND t.test_id = x.id::uuid
+        JOIN targets g USING (branch_id, target_id)
+        WHERE x.follow_up = 0 AND x.rest > 0 AND b.branch_id = g.branch_id AND b.bucket = g.bucket;
+    UPDATE target_tests t
+        SET finished_at = CASE WHEN x.outcome <> 'returned' THEN now() END, status = x.status, error = x.error,
+            outcome = CASE x.outcome WHEN 'returned' THEN NULL WHEN 'delivered' THEN 'delivered' ELSE 'not_delivered' END,
+            leased_until = CASE WHEN x.outcome <> 'returned' THEN t.leased_until END
+        FROM unnest(p_branch, p_follow_up, p_id, p_lease, p_outcome, p_status, p_error)
+            AS x (branch, follow_up, id, lease, outcome, status, error)
+        WHERE x.follow_up = 0 AND t.branch_id = x.branch AND t.test_id = x.id::uuid AND t.lease = x.lease AND t.finished_at IS NULL
+$$;
+COMMENT ON FUNCTION finish_tests(integer[], bigint[], text[], bigint[], text[], integer[], text[], bigint[]) IS
+    'Records how messages that try targets out ended; they are sent once.';
+
+-- Limits of robots: 20 messages a minute, then WeCom refuses and DingTalk blocks for ten minutes. A bucket of five that gets one
+-- every five seconds lets at most 17 through in any minute, whatever other programs of the house send there.
+CREATE OR REPLACE FUNCTION tokens_at(p_bucket buckets, p_mail_rate integer) RETURNS double precision LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_bucket.bucket = 'email' THEN least(greatest(1, p_mail_rate / 6.0), p_bucket.tokens + x.minutes * p_mail_rate)
+                ELSE least(5, p_bucket.tokens + x.minutes * 12) END
+    FROM (SELECT greatest(0, extract(epoch FROM now() - p_bucket.filled_at) / 60)::double precision AS minutes) x
+$$;
+COMMENT ON FUNCTION tokens_at(buckets, integer) IS 'How many messages the bucket would take now; the mail relay''s rate a minute is the daemon''s setting.';
+
+CREATE OR REPLACE FUNCTION digest_most() RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT 50 $$;
+COMMENT ON FUNCTION digest_most() IS 'So many notifications are listed in one message at the most.';
+
+CREATE OR REPLACE FUNCTION digest_gap() RETURNS interval LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT interval '10 seconds' $$;
+COMMENT ON FUNCTION digest_gap() IS 'After a message to a robot or mailbox what comes is gathered for so long, unless it fills a message.';
+
+CREATE OR REPLACE FUNCTION claim_messages(p_most integer, p_lease interval, p_mail_rate integer, p_branch integer[], p_bucket text[])
 RETURNS TABLE (notification_id uuid, branch_id integer, follow_up_id bigint, target_id integer, lease bigint, attempt integer,
-               channel text, address text, sealed_secret bytea, body text)
+               channel text, address text, sealed_secret bytea, body text, message bigint, due text)
+LANGUAGE plpgsql ROWS 64 AS $$
+#variable_conflict use_column
+DECLARE
+    v_branch integer[];
+    v_bucket text[];
+BEGIN
+    INSERT INTO buckets (branch_id, bucket)
+        SELECT DISTINCT x.branch, y.bucket FROM unnest(p_branch, p_bucket) AS x (branch, bucket)
+        CROSS JOIN LATERAL (VALUES (x.bucket), (CASE WHEN x.bucket LIKE 'email:%' THEN 'email' END)) y (bucket)
+        WHERE y.bucket IS NOT NULL AND NOT EXISTS (SELECT FROM buckets b WHERE b.branch_id = x.branch AND b.bucket = y.bucket)
+        ORDER BY 1, 2 ON CONFLICT DO NOTHING;
+
+    -- Whoever has a bucket's row has the bucket; others find it empty or in flight afterwards.
+    SELECT array_agg(q.branch_id), array_agg(q.bucket) INTO v_branch, v_bucket
+    FROM (SELECT b.branch_id, b.bucket FROM buckets b
+          WHERE (b.branch_id, b.bucket) IN (SELECT x.branch, y.bucket FROM unnest(p_branch, p_bucket) AS x (branch, bucket)
+                    CROSS JOIN LATERAL (VALUES (x.bucket), (CASE WHEN x.bucket LIKE 'email:%' THEN 'email' END)) y (bucket))
+            AND (b.rest_until IS NULL OR b.rest_until <= now()) AND tokens_at(b, p_mail_rate) >= 1
+          ORDER BY b.branch_id, b.bucket FOR NO KEY UPDATE SKIP LOCKED) q;
+
+    RETURN QUERY
+    WITH held AS MATERIALIZED (
+        SELECT b.*, tokens_at(b, p_mail_rate) AS now_tokens,
+               row_number() OVER (PARTITION BY b.branch_id, b.bucket LIKE 'email:%' ORDER BY b.last_at NULLS FIRST) AS turn
+        FROM unnest(v_branch, v_bucket) AS x (branch, bucket)
+        JOIN buckets b ON b.branch_id = x.branch AND b.bucket = x.bucket
+        WHERE b.bucket = 'email'
+           OR (NOT EXISTS (SELECT FROM targets t
+                           JOIN notifications s ON s.branch_id = t.branch_id AND s.target_id = t.target_id AND s.state = 'sending'
+                           WHERE t.branch_id = b.branch_id AND t.bucket = b.bucket AND t.retired_at IS NULL)
+               AND (b.last_at IS NULL OR b.last_at <= now() - digest_gap() OR digest_most() <= (
+                   SELECT count(*) FROM (SELECT FROM targets t
+                           JOIN notifications n ON n.branch_id = t.branch_id AND n.target_id = t.target_id AND n.state = 'waiting'
+                           WHERE t.branch_id = b.branch_id AND t.bucket = b.bucket AND t.retired_at IS NULL
+                             AND n.next_attempt_at <= now() LIMIT digest_most()) q)))
+    ), ready AS (
+        SELECT h.branch_id, h.bucket, row_number() OVER (ORDER BY h.branch_id, h.bucket) AS message
+        FROM held h
+        WHERE h.bucket <> 'email' AND (h.bucket NOT LIKE 'email:%' OR h.turn <= coalesce(
+            (SELECT floor(r.now_tokens) FROM held r WHERE r.branch_id = h.branch_id AND r.bucket = 'email'), 0))
+        LIMIT greatest(1, p_most / digest_most())
+    ), picked AS MATERIALIZED (
+        SELECT n.row, r.bucket, r.message, n.channel, n.address, n.sealed_secret, b.timezone
+        FROM ready r
+        JOIN branches b USING (branch_id)
+        CROSS JOIN LATERAL (
+            SELECT n.ctid AS row, t.channel, t.address, t.sealed_secret FROM targets t
+            JOIN people p ON p.branch_id = t.branch_id AND p.person_id = t.person_id AND p.retired_at IS NULL
+            JOIN notifications n ON n.branch_id = t.branch_id AND n.target_id = t.target_id
+            WHERE t.branch_id = r.branch_id AND t.bucket = r.bucket AND t.retired_at IS NULL
+              AND (t.paused_until IS NULL OR t.paused_until <= now()) AND n.state = 'waiting' AND n.next_attempt_at <= now()
+            ORDER BY n.next_attempt_at LIMIT digest_most() FOR NO KEY UPDATE OF n SKIP LOCKED) n
+    ), claimed AS (
+        UPDATE notifications n
+            SET state = CASE WHEN f.state = 'closed' AND n.type <> 'closed' THEN 'cancelled' ELSE 'sending' END,
+                finished_at = CASE WHEN f.state = 'closed' AND n.type <> 'closed' THEN now() END,
+                lease = n.lease + 1, leased_until = now() + p_lease, attempts = n.attempts + 1
+            FROM picked k, follow_ups f
+            WHERE n.ctid = k.row AND f.branch_id = n.branch_id AND f.follow_up_id = n.follow_up_id
+            RETURNING n.*, k.bucket, k.channel, k.address, k.sealed_secret, k.message, f.due_at,
+                      to_char(f.due_at AT TIME ZONE k.timezone, 'YYYY-MM-DD HH24:MI') AS due
+    ), sent AS (
+        SELECT c.branch_id, c.bucket FROM claimed c WHERE c.state = 'sending' GROUP BY 1, 2
+    ), spent AS (
+        UPDATE buckets b SET tokens = h.now_tokens - s.n, filled_at = now(), last_at = now()
+            FROM held h JOIN (SELECT branch_id, bucket, 1 AS n FROM sent
+                              UNION ALL SELECT branch_id, 'email', count(*)::integer FROM sent WHERE bucket LIKE 'email:%' GROUP BY 1) s
+                USING (branch_id, bucket)
+            WHERE b.branch_id = h.branch_id AND b.bucket = h.bucket
+    )
+    SELECT c.notification_id, c.branch_id, c.follow_up_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.sealed_secret,
+           c.body, c.message, c.due
+    FROM claimed c WHERE c.state = 'sending' ORDER BY c.message, c.due_at, c.follow_up_id;
+END $$;
+COMMENT ON FUNCTION claim_messages(integer, interval, integer, integer[], text[]) IS
+    'Leases what waits for robots and mailboxes, of each bucket as much as one message lists, and takes the tokens for it.';
+
+CREATE OR REPLACE FUNCTION claim_tests(p_mail_rate integer, p_lease interval)
+RETURNS TABLE (notification_id uuid, branch_id integer, target_id integer, lease bigint, channel text, address text,
+               sealed_secret bytea, body text)
+LANGUAGE plpgsql ROWS 1 AS $$
+#variable_conflict use_column
+BEGIN
+    UPDATE target_tests x SET finished_at = now(), outcome = CASE WHEN x.leased_until IS NULL THEN 'not_tried' ELSE 'not_delivered' END,
+                              error = CASE WHEN x.leased_until IS NULL THEN 'nobody took it in time' ELSE 'the daemon ended meanwhile' END
+        WHERE x.finished_at IS NULL AND coalesce(x.leased_until < now(), x.asked_at < now() - interval '10 minutes');
+    RETURN QUERY
+    WITH picked AS (
+        SELECT x.ctid AS row, t.channel, t.address, t.sealed_secret, t.bucket
+        FROM target_tests x JOIN targets t USING (branch_id, target_id)
+        LEFT JOIN buckets b ON b.branch_id = t.branch_id AND b.bucket = t.bucket
+        WHERE x.finished_at IS NULL AND x.leased_until IS NULL
+          AND (b.bucket IS NULL OR ((b.rest_until IS NULL OR b.rest_until <= now()) AND tokens_at(b, p_mail_rate) >= 1))
+        ORDER BY x.asked_at LIMIT 1 FOR NO KEY UPDATE OF x SKIP LOCKED
+    ), spent AS (
+        INSERT INTO buckets AS b (branch_id, bucket, tokens, last_at)
+        SELECT x.branch_id, k.bucket, 4, now() FROM picked k JOIN target_tests x ON x.ctid = k.row WHERE k.bucket IS NOT NULL
+        ON CONFLICT (branch_id, bucket) DO UPDATE SET tokens = tokens_at(b, p_mail_rate) - 1, filled_at = now(), last_at = now()
+    )
+    UPDATE target_tests x SET lease = x.lease + 1, leased_until = now() + p_lease FROM picked k WHERE x.ctid = k.row
+        RETURNING x.test_id, x.branch_id, x.target_id, x.lease, k.channel, k.address, k.sealed_secret, x.body;
+END $$;
+COMMENT ON FUNCTION claim_tests(integer, interval) IS 'Leases a message that tries a target out; ends those that nobody took or finished.';
+
+-- p_busy_*: targets of which the daemon holds notifications already, and how many more of theirs it would take. Rows with the
+-- same message go out as one; null: alone.
+CREATE OR REPLACE FUNCTION claim_notifications(p_most integer, p_lease interval DEFAULT '60 seconds',
+    p_busy_branch integer[] DEFAULT '{}', p_busy_target integer[] DEFAULT '{}', p_busy_room integer[] DEFAULT '{}',
+    p_mail_rate integer DEFAULT 60)
+RETURNS TABLE (notification_id uuid, branch_id integer, follow_up_id bigint, target_id integer, lease bigint, attempt integer,
+               channel text, address text, sealed_secret bytea, body text, message bigint, due text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp ROWS 64
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off AS $$
 #variable_conflict use_column
@@ -80,22 +247,35 @@ DECLARE
     v_secret bytea[];
     v_gone_branch integer[];
     v_gone_target integer[];
+    v_paced_branch integer[];
+    v_paced_bucket text[];
+    v_desk_branch integer[];
+    v_desk_target integer[];
 BEGIN
     UPDATE notifications SET state = 'waiting', leased_until = NULL
     WHERE ctid = ANY (ARRAY(SELECT n.ctid FROM notifications n
         WHERE n.state = 'sending' AND n.leased_until < now() FOR NO KEY UPDATE SKIP LOCKED));
 
+    IF EXISTS (SELECT FROM target_tests x WHERE x.finished_at IS NULL) THEN
+        RETURN QUERY SELECT x.notification_id, x.branch_id, 0::bigint, x.target_id, x.lease, 1, x.channel, x.address, x.sealed_secret,
+                            x.body, NULL::bigint, NULL::text FROM claim_tests(p_mail_rate, p_lease) x;
+    END IF;
+
     FOR survey IN 1..2 LOOP
-        SELECT array_agg(q.branch_id ORDER BY q.first_at) FILTER (WHERE q.live),
-               array_agg(q.target_id ORDER BY q.first_at) FILTER (WHERE q.live),
-               array_agg(q.room ORDER BY q.first_at) FILTER (WHERE q.live),
-               array_agg(q.channel ORDER BY q.first_at) FILTER (WHERE q.live),
-               array_agg(q.address ORDER BY q.first_at) FILTER (WHERE q.live),
-               array_agg(q.sealed_secret ORDER BY q.first_at) FILTER (WHERE q.live),
-               array_agg(q.branch_id) FILTER (WHERE NOT q.live), array_agg(q.target_id) FILTER (WHERE NOT q.live)
-            INTO v_branch, v_target, v_room, v_channel, v_address, v_secret, v_gone_branch, v_gone_target
-        FROM (SELECT w.branch_id, w.target_id, w.first_at, t.channel, t.address, t.sealed_secret,
-                     t.retired_at IS NULL AND p.retired_at IS NULL AS live,
+        SELECT array_agg(q.branch_id ORDER BY q.first_at) FILTER (WHERE q.way = 'direct'),
+               array_agg(q.target_id ORDER BY q.first_at) FILTER (WHERE q.way = 'direct'),
+               array_agg(q.room ORDER BY q.first_at) FILTER (WHERE q.way = 'direct'),
+               array_agg(q.channel ORDER BY q.first_at) FILTER (WHERE q.way = 'direct'),
+               array_agg(q.address ORDER BY q.first_at) FILTER (WHERE q.way = 'direct'),
+               array_agg(q.sealed_secret ORDER BY q.first_at) FILTER (WHERE q.way = 'direct'),
+               array_agg(q.branch_id) FILTER (WHERE q.way = 'gone'), array_agg(q.target_id) FILTER (WHERE q.way = 'gone'),
+               array_agg(q.branch_id) FILTER (WHERE q.way = 'paced'), array_agg(q.bucket) FILTER (WHERE q.way = 'paced'),
+               array_agg(q.branch_id) FILTER (WHERE q.way = 'desk'), array_agg(q.target_id) FILTER (WHERE q.way = 'desk')
+            INTO v_branch, v_target, v_room, v_channel, v_address, v_secret, v_gone_branch, v_gone_target, v_paced_branch,
+                 v_paced_bucket, v_desk_branch, v_desk_target
+        FROM (SELECT w.branch_id, w.target_id, w.first_at, t.channel, t.address, t.sealed_secret, t.bucket,
+                     CASE WHEN t.retired_at IS NOT NULL OR p.retired_at IS NOT NULL THEN 'gone'
+                          WHEN t.channel = 'webhook' THEN 'direct' WHEN t.bucket IS NOT NULL THEN 'paced' ELSE 'desk' END AS way,
                      least(CASE WHEN t.failures >= breaker_opens_at() THEN 1 ELSE 32 END, b.room) AS room,
                      w.first_at <= now() AND (t.paused_until IS NULL OR t.paused_until <= now()) AS ready
               FROM targets_with_work() w
@@ -103,7 +283,7 @@ BEGIN
               JOIN people p ON p.branch_id = t.branch_id AND p.person_id = t.person_id
               LEFT JOIN unnest(p_busy_branch, p_busy_target, p_busy_room) AS b (branch, target, room)
                   ON b.branch = w.branch_id AND b.target = w.target_id) q
-        WHERE NOT q.live OR (q.ready AND q.room > 0);
+        WHERE q.way = 'gone' OR (q.ready AND q.room > 0);
         EXIT WHEN v_gone_branch IS NULL OR survey = 2;
         -- Of targets that are gone, a part at a time, so that a long queue never makes a long transaction.
         PERFORM pass_on(array_agg(q.branch_id), array_agg(q.follow_up_id), array_agg(q.notification_id))
@@ -114,6 +294,12 @@ BEGIN
                   LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED) n
               LIMIT p_most) q;
     END LOOP;
+    IF v_desk_branch IS NOT NULL THEN
+        PERFORM file_in_inbox(v_desk_branch, v_desk_target, p_most);
+    END IF;
+    IF v_paced_branch IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM claim_messages(p_most, p_lease, p_mail_rate, v_paced_branch, v_paced_bucket);
+    END IF;
     IF v_branch IS NULL THEN
         RETURN;
     END IF;
@@ -152,7 +338,8 @@ BEGIN
             RETURNING n.notification_id, n.branch_id, n.follow_up_id, n.target_id, n.lease, n.attempts, k.channel, k.address, k.secret,
                       n.body, n.state
     )
-    SELECT c.notification_id, c.branch_id, c.follow_up_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.secret, c.body
+    SELECT c.notification_id, c.branch_id, c.follow_up_id, c.target_id, c.lease, c.attempts, c.channel, c.address, c.secret, c.body,
+           NULL::bigint, NULL::text
     FROM claimed c WHERE c.state = 'sending';
 END $$;
 REVOKE EXECUTE ON FUNCTION claim_notifications FROM PUBLIC;
@@ -161,7 +348,8 @@ COMMENT ON FUNCTION claim_notifications IS
     'Leases due notifications to a daemon, fairly between targets, at most 32 in flight for one; rescues what a dead daemon held.';
 
 -- Item i of every array is one attempt. p_outcome: delivered; retry (the target is not well); refused (it is, but not this
--- message); gone (never send there again); cut (by the daemon itself, which blames nobody); returned (claimed, but not tried).
+-- message); gone (never send there again); cut (by the daemon itself, which blames nobody); returned (claimed, but not tried);
+-- rejected (the receiver will never take this message: given up at once). An attempt of follow-up 0 is a target's test.
 -- p_pause: milliseconds until the next attempt; p_rest: milliseconds for which the target asked for rest, or 0.
 -- Gives what the daemon must know: "paused" and "gone" targets, of which it hands back what it still holds, and "failed" ones.
 CREATE OR REPLACE FUNCTION finish_attempts(
@@ -186,9 +374,10 @@ BEGIN
     WITH done AS (
         UPDATE notifications n
             SET state = CASE WHEN x.outcome = 'delivered' THEN 'delivered'
-                             WHEN x.outcome IN ('retry', 'refused', 'cut') AND n.give_up_at <= now() THEN 'failed'
+                             WHEN x.outcome = 'rejected' OR (x.outcome IN ('retry', 'refused', 'cut') AND n.give_up_at <= now())
+                                 THEN 'failed'
                              ELSE 'waiting' END,
-                finished_at = CASE WHEN x.outcome = 'delivered'
+                finished_at = CASE WHEN x.outcome IN ('delivered', 'rejected')
                                      OR (x.outcome IN ('retry', 'refused', 'cut') AND n.give_up_at <= now()) THEN now() END,
                 next_attempt_at = CASE WHEN x.outcome IN ('retry', 'refused', 'cut')
                                        THEN least(now() + interval '1 millisecond' * x.pause, n.give_up_at)
@@ -205,6 +394,9 @@ BEGIN
         SELECT branch_id, notification_id, attempts, milliseconds, status, error FROM done WHERE outcome <> 'returned'
     )
     SELECT array_agg(item), array_agg(notification_id) FILTER (WHERE state = 'failed') INTO v_counted, v_failed FROM done;
+    IF 0 = ANY (p_follow_up) THEN
+        PERFORM finish_tests(p_branch, p_follow_up, p_id, p_lease, p_outcome, p_status, p_error, p_rest);
+    END IF;
     IF v_failed IS NOT NULL THEN
         RETURN QUERY SELECT 'failed', NULL::integer, NULL::integer, x.id FROM unnest(v_failed) AS x (id);
     END IF;
@@ -215,12 +407,13 @@ BEGIN
     -- A target counts as well when one of the batch got through. What failed while it was paused already had begun before.
     RETURN QUERY
     WITH met AS (
-        SELECT x.branch, x.target, bool_or(x.outcome IN ('delivered', 'refused')) AS well,
-               count(*) FILTER (WHERE x.outcome = 'retry') AS bad, bool_or(x.outcome = 'gone') AS gone, max(x.rest) AS rest
-        FROM unnest(p_branch, p_target, p_outcome, p_rest) WITH ORDINALITY AS x (branch, target, outcome, rest, item)
+        SELECT x.branch, x.target, bool_or(x.outcome IN ('delivered', 'refused', 'rejected')) AS well,
+               count(*) FILTER (WHERE x.outcome = 'retry') AS bad, bool_or(x.outcome = 'gone') AS gone, max(x.rest) AS rest,
+               max(x.error) FILTER (WHERE x.outcome = 'gone') AS words
+        FROM unnest(p_branch, p_target, p_outcome, p_rest, p_error) WITH ORDINALITY AS x (branch, target, outcome, rest, error, item)
         WHERE x.item = ANY (v_counted) AND x.outcome <> 'returned' GROUP BY 1, 2
     ), judged AS (
-        SELECT t.branch_id, t.target_id, m.gone, m.rest,
+        SELECT t.branch_id, t.target_id, t.bucket, m.gone, m.words, m.rest,
                CASE WHEN m.well THEN 0
                     WHEN t.paused_until > now() OR m.bad = 0 THEN t.failures
                     WHEN t.failures < breaker_opens_at() THEN least(t.failures + m.bad, breaker_opens_at())
@@ -234,11 +427,15 @@ BEGIN
                     CASE WHEN j.worse AND j.failures >= breaker_opens_at() THEN now() + breaker_pause(j.failures::integer) END,
                     CASE WHEN j.rest > 0 THEN now() + interval '1 millisecond' * j.rest END),
                 retired_at = CASE WHEN j.gone THEN now() ELSE t.retired_at END,
-                retired_because = CASE WHEN j.gone THEN 'gone' ELSE t.retired_because END
+                retired_because = CASE WHEN j.gone THEN concat_ws(': ', 'gone', j.words) ELSE t.retired_because END
             FROM judged j
             WHERE t.branch_id = j.branch_id AND t.target_id = j.target_id AND t.retired_at IS NULL
               AND (j.failures, j.gone, j.rest) IS DISTINCT FROM (t.failures, false, 0)
             RETURNING t.*
+    ), rested AS (
+        UPDATE buckets b SET rest_until = greatest(b.rest_until, now() + interval '1 millisecond' * j.rest)
+            FROM (SELECT branch_id, bucket, max(rest) AS rest FROM judged WHERE rest > 0 AND bucket IS NOT NULL GROUP BY 1, 2) j
+            WHERE b.branch_id = j.branch_id AND b.bucket = j.bucket
     ), audited AS (
         INSERT INTO audit_log (branch_id, actor, action, subject)
         SELECT c.branch_id, 'target:' || c.target_id, 'target-gone', p.code

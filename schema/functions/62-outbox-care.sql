@@ -59,6 +59,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
     v_over bigint;
 BEGIN
+    PERFORM withdraw_inbox(p.branch_id, p.person_id) FROM people p
+        WHERE p.retired_at IS NOT NULL AND EXISTS (SELECT FROM inbox i WHERE i.branch_id = p.branch_id AND i.person_id = p.person_id
+            AND i.seen_at IS NULL AND i.withdrawn_at IS NULL);
     adopted := adopt_stranded(NULL);
     given_up := 0;
     SELECT count(*), coalesce(extract(epoch FROM now() - min(n.created_at)), 0), count(*) FILTER (WHERE n.give_up_at <= now())
@@ -83,4 +86,5 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION watch_outbox FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION watch_outbox TO ringback_app;
-COMMENT ON FUNCTION watch_outbox IS 'Adopts the stranded, gives up what is over, and counts for the metrics.';
+COMMENT ON FUNCTION watch_outbox IS
+    'Adopts the stranded, gives up what is over, takes the inboxes of who left into the outbox again, and counts for the metrics.';

@@ -1,4 +1,4 @@
--- What the administrator's tool does beyond imports: branches, gateways' keys, targets, accounts. Run by the owner only; each
+-- What the administrator's tool does beyond imports: branches, gateways' keys, accounts (targets: 71-targets.sql). Run by the owner only; each
 -- change leaves a row in the audit log. A refusal is raised as P0001 in words for the person at the terminal.
 
 CREATE OR REPLACE FUNCTION write_audit(p_branch integer, p_actor text, p_action text, p_subject text, p_details jsonb DEFAULT '{}')
@@ -120,52 +120,6 @@ BEGIN
     PERFORM write_audit(p_branch, p_actor, 'gateway-retire', p_name);
 END $$;
 COMMENT ON FUNCTION retire_gateway(integer, text, text) IS 'From now on its key opens nothing.';
-
-CREATE OR REPLACE FUNCTION add_target(p_branch integer, p_person text, p_channel text, p_address text, p_sealed_secret bytea,
-                                      p_actor text) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    v_person people;
-BEGIN
-    SELECT * INTO v_person FROM people WHERE branch_id = p_branch AND code = p_person;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no person "%"', p_person;
-    ELSIF v_person.retired_at IS NOT NULL THEN
-        RAISE EXCEPTION '% is retired', p_person;
-    END IF;
-    INSERT INTO targets (branch_id, person_id, channel, address, sealed_secret, position)
-        VALUES (p_branch, v_person.person_id, p_channel, p_address, p_sealed_secret,
-            (SELECT coalesce(max(position), 0) + 1 FROM targets WHERE branch_id = p_branch AND person_id = v_person.person_id
-                AND retired_at IS NULL))
-        ON CONFLICT (branch_id, person_id, channel, address) WHERE retired_at IS NULL DO NOTHING;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION '% has this target already', p_person USING HINT = 'retire it first: ringback target list';
-    END IF;
-    PERFORM adopt_stranded(p_branch);
-    PERFORM write_audit(p_branch, p_actor, 'target-add', p_person, jsonb_build_object('channel', p_channel, 'address', p_address));
-END $$;
-COMMENT ON FUNCTION add_target(integer, text, text, text, bytea, text) IS
-    'A new target of a person, behind those he has; notifications that waited for one go to it.';
-
-CREATE OR REPLACE FUNCTION retire_target(p_branch integer, p_target text, p_actor text) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE
-    v_target targets;
-BEGIN
-    IF p_target ~ '^[0-9]{1,9}$' THEN
-        SELECT * INTO v_target FROM targets
-            WHERE branch_id = p_branch AND target_id = p_target::integer AND retired_at IS NULL FOR UPDATE;
-    END IF;
-    IF v_target.target_id IS NULL THEN
-        RAISE EXCEPTION 'there is no live target %', p_target USING HINT = 'their numbers: ringback target list';
-    END IF;
-    -- What waits for it, and what comes back from an attempt, is passed on by the daemon's next claim.
-    UPDATE targets SET retired_at = now(), retired_because = 'removed' WHERE branch_id = p_branch AND target_id = v_target.target_id;
-    PERFORM write_audit(p_branch, p_actor, 'target-retire', (SELECT code FROM people
-            WHERE branch_id = p_branch AND person_id = v_target.person_id),
-        jsonb_build_object('channel', v_target.channel, 'address', v_target.address));
-END $$;
-COMMENT ON FUNCTION retire_target(integer, text, text) IS 'Nothing goes there any more; what waited for it is passed on.';
 
 CREATE OR REPLACE FUNCTION add_account(p_branch integer, p_name text, p_role text, p_person text, p_password_hash text, p_actor text)
 RETURNS void LANGUAGE plpgsql AS $$

@@ -199,7 +199,7 @@ SELECT pg_temp.raise('am', 3);
 SELECT is(pg_temp.claim(1), 1, 'one of three is sent');
 CREATE TEMP TABLE first AS SELECT * FROM held;
 SELECT results_eq($$SELECT pg_temp.finish('gone')$$, $$VALUES ('gone one')$$, 'to a target that is gone');
-SELECT results_eq($$SELECT retired_at, retired_because FROM targets WHERE target_id = pg_temp.id('one')$$, $$VALUES (now(), 'gone')$$, 'it is retired');
+SELECT results_eq($$SELECT retired_at, retired_because FROM targets WHERE target_id = pg_temp.id('one')$$, $$VALUES (now(), 'gone: x')$$, 'it is retired, with what it said');
 SELECT is((SELECT subject FROM audit_log WHERE branch_id = pg_temp.id('branch') AND action = 'target-gone'), 'am', 'which is on record');
 SELECT results_eq($$SELECT n.state, s.state, s.target_id, s.type, s.step, s.addressee_id, s.recipient_id, s.notification_id <> n.notification_id, s.attempts
                     FROM notifications n JOIN notifications s ON s.passed_on_from = n.notification_id JOIN first f ON f.notification_id = n.notification_id$$,

@@ -6,6 +6,7 @@
 #include "server/channel/transfer.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 
+#define RB_MAIL_ADDRESS_SIZE 256
 #define RETRY_AFTER_MOST (3 * 86400 * RB_SECOND)
 
 /* One pooled handle and the call that it runs. */
@@ -28,6 +30,11 @@ struct slot {
     size_t head_bytes;
     bool cut;     /* the body was longer than we read */
     bool refused; /* an address was not allowed */
+    bool is_mail; /* what the handle is set up for */
+    enum rb_mail_phase phase;
+    const char *upload; /* what is left of a mail */
+    size_t upload_len;
+    char rcpt[RB_MAIL_ADDRESS_SIZE];
     int64_t started;
     bool running;
     rb_answer_fn done;
@@ -66,12 +73,46 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
     return slot->cut ? 0 : len;
 }
 
+/* Of a mail these are the relay's replies: the last one is kept. */
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
     struct slot *slot = ctx;
-    (void)data;
     slot->head_bytes += size * n;
-    return slot->head_bytes > RB_ANSWER_BYTES ? 0 : size * n;
+    if (slot->head_bytes > RB_ANSWER_BYTES)
+        return 0;
+    if (slot->is_mail) {
+        rb_buf_reset(&slot->body);
+        rb_buf_add(&slot->body, data, size * n);
+    }
+    return size * n;
+}
+
+static size_t on_upload(char *out, size_t size, size_t n, void *ctx)
+{
+    struct slot *slot = ctx;
+    size_t len = size * n < slot->upload_len ? size * n : slot->upload_len;
+    memcpy(out, slot->upload, len);
+    slot->upload += len;
+    slot->upload_len -= len;
+    return len;
+}
+
+/* Follows the commands that go to the relay: its last reply is to one of them. */
+static int on_talk(CURL *easy, curl_infotype what, char *data, size_t len, void *ctx)
+{
+    static const struct {
+        const char *verb;
+        enum rb_mail_phase phase;
+    } verbs[] = {{"AUTH", RB_MAIL_LOGIN},
+                 {"MAIL", RB_MAIL_SENDER},
+                 {"RCPT", RB_MAIL_RECIPIENT},
+                 {"DATA", RB_MAIL_CONTENT}};
+    struct slot *slot = ctx;
+    (void)easy;
+    for (size_t i = 0; what == CURLINFO_HEADER_OUT && len >= 4 && i < sizeof(verbs) / sizeof(verbs[0]); i++)
+        if (memcmp(data, verbs[i].verb, 4) == 0)
+            slot->phase = verbs[i].phase;
+    return 0;
 }
 
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *addr)
@@ -79,7 +120,8 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
     struct slot *slot = ctx;
     struct rb_transfers *transfers = slot->transfers;
     (void)purpose;
-    if (rb_addr_is_inside(&addr->addr) && !rb_networks_contain(transfers->allowed, &addr->addr)) {
+    if (!slot->is_mail && rb_addr_is_inside(&addr->addr) &&
+        !rb_networks_contain(transfers->allowed, &addr->addr)) {
         slot->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -168,6 +210,10 @@ static const char *words(CURLcode code)
         return "answer's head too long";
     case CURLE_UNSUPPORTED_PROTOCOL:
         return "neither http nor https";
+    case CURLE_USE_SSL_FAILED:
+        return "the relay offers no TLS";
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return "certificate does not hold";
     default:
         return curl_easy_strerror(code);
     }
@@ -213,10 +259,14 @@ static int64_t retry_after(CURL *easy)
 
 static void end(struct slot *slot, CURLcode code)
 {
-    struct rb_answer answer = {.err = RB_OK};
+    struct rb_answer answer = {.err = RB_OK, .phase = slot->phase};
     long status = 0;
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && slot->cut)) {
+    if (slot->is_mail && code == CURLE_OK) {
+        answer.status = 250;
+    } else if (slot->is_mail && code != CURLE_OPERATION_TIMEDOUT && status >= 400 && status < 600) {
+        answer.status = (int)status; /* the relay has refused it */
+    } else if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && slot->cut)) {
         answer.status = (int)status;
         answer.retry_after_us = retry_after(slot->easy);
     } else if (code == CURLE_COULDNT_CONNECT && slot->refused) {
@@ -264,13 +314,33 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* --- made and ended --- */
 
+static bool set_http(CURL *easy)
+{
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
+}
+
+/* A relay may close what is idle at any time and a mail is never sent twice by libcurl: no connection is
+ * kept. */
+static bool set_mail(struct slot *slot)
+{
+    CURL *easy = slot->easy;
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_READDATA, slot) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_talk) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_DEBUGDATA, slot) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L) == CURLE_OK;
+}
+
 /* What holds for every call of a handle. */
 static void set_options(struct slot *slot)
 {
     CURL *easy = slot->easy;
     long ms = slot->transfers->timeout_ms;
     bool ok = curl_easy_setopt(easy, CURLOPT_PRIVATE, slot) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
@@ -285,9 +355,22 @@ static void set_options(struct slot *slot)
               curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_HEADERDATA, slot) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK;
-    RB_INVARIANT(ok);
+              curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, slot) == CURLE_OK;
+    RB_INVARIANT(ok && (slot->is_mail ? set_mail(slot) : set_http(easy)));
+}
+
+/* A handle for this kind of call: its options are set when it is made and when the kind changes. */
+static void prepare(struct slot *slot, bool is_mail)
+{
+    if (slot->easy && slot->is_mail == is_mail)
+        return;
+    if (slot->easy)
+        curl_easy_reset(slot->easy);
+    else
+        slot->easy = curl_easy_init();
+    RB_INVARIANT(slot->easy != NULL);
+    slot->is_mail = is_mail;
+    set_options(slot);
 }
 
 static void set_headers(struct slot *slot, const struct rb_call *call)
@@ -347,28 +430,51 @@ void rb_transfers_free(struct rb_transfers *transfers)
     free(transfers);
 }
 
+static bool fill_post(struct slot *slot, const struct rb_call *call)
+{
+    CURL *easy = slot->easy;
+    return curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->n_headers ? slot->list : NULL) == CURLE_OK;
+}
+
+static bool fill_mail(struct slot *slot, const struct rb_call *call)
+{
+    static const long tls[] = {[RB_MAIL_TLS_NONE] = CURLUSESSL_NONE,
+                               [RB_MAIL_TLS_TRY] = CURLUSESSL_TRY,
+                               [RB_MAIL_TLS_REQUIRE] = CURLUSESSL_ALL};
+    const struct rb_mail *mail = &call->mail;
+    CURL *easy = slot->easy;
+    slot->upload = call->body;
+    slot->upload_len = call->body_len;
+    if ((size_t)snprintf(slot->rcpt, sizeof(slot->rcpt), "<%s>", mail->to) >= sizeof(slot->rcpt))
+        return false;
+    slot->list[0] = (struct curl_slist){.data = slot->rcpt};
+    return curl_easy_setopt(easy, CURLOPT_MAIL_FROM, mail->from) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_MAIL_RCPT, &slot->list[0]) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USERNAME, mail->user) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PASSWORD, mail->password) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_USE_SSL, tls[mail->tls]) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_len) == CURLE_OK;
+}
+
 enum rb_err rb_transfers_start(struct rb_transfers *transfers, const struct rb_call *call, rb_answer_fn done,
                                void *ctx)
 {
     struct slot *slot = transfers->unused;
     if (!slot)
         return RB_ERR_FULL;
-    if (!slot->easy) {
-        slot->easy = curl_easy_init();
-        RB_INVARIANT(slot->easy != NULL);
-        set_options(slot);
-    }
+    prepare(slot, call->mail.from != NULL);
     set_headers(slot, call);
     rb_buf_reset(&slot->body);
     slot->head_bytes = 0;
     slot->cut = slot->refused = false;
+    slot->phase = RB_MAIL_GREETING;
     slot->started = rb_clock_mono();
     slot->done = done;
     slot->ctx = ctx;
     if (curl_easy_setopt(slot->easy, CURLOPT_URL, call->url) != CURLE_OK ||
-        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDS, call->body) != CURLE_OK ||
-        curl_easy_setopt(slot->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len) != CURLE_OK ||
-        curl_easy_setopt(slot->easy, CURLOPT_HTTPHEADER, call->n_headers ? slot->list : NULL) != CURLE_OK ||
+        !(slot->is_mail ? fill_mail(slot, call) : fill_post(slot, call)) ||
         curl_multi_add_handle(transfers->multi, slot->easy) != CURLM_OK)
         return RB_ERR_NOMEM;
     transfers->unused = slot->next;

@@ -8,18 +8,13 @@
 #include "common/sign.h"
 #include "server/channel/channel.h"
 
-static void add_header(struct rb_call *call, const char *name, const char *value)
-{
-    RB_INVARIANT(call->n_headers < RB_CALL_HEADERS);
-    int n = snprintf(call->headers[call->n_headers++], RB_CALL_HEADER_SIZE, "%s: %s", name, value);
-    RB_INVARIANT(n > 0 && n < RB_CALL_HEADER_SIZE);
-}
-
-static enum rb_err compose(const struct rb_message *message, int64_t wall_us, struct rb_call *call)
+static enum rb_err compose(const struct rb_message *message, int64_t wall_us, struct rb_call *call,
+                           char **made)
 {
     char timestamp[24];
     char signature[RB_SIGNATURE_SIZE];
     int64_t seconds = wall_us / RB_SECOND;
+    (void)made;
     enum rb_err err =
         rb_sign(message->secret, message->id, seconds, message->body, message->body_len, signature);
     if (err != RB_OK)
@@ -28,12 +23,11 @@ static enum rb_err compose(const struct rb_message *message, int64_t wall_us, st
     call->url = message->address;
     call->body = message->body;
     call->body_len = message->body_len;
-    call->n_headers = 0;
-    add_header(call, "Content-Type", "application/cloudevents+json");
-    add_header(call, "User-Agent", "ringback/" RB_VERSION);
-    add_header(call, "webhook-id", message->id);
-    add_header(call, "webhook-timestamp", timestamp);
-    add_header(call, "webhook-signature", signature);
+    rb_call_header(call, "Content-Type", "application/cloudevents+json");
+    rb_call_header(call, "User-Agent", "ringback/" RB_VERSION);
+    rb_call_header(call, "webhook-id", message->id);
+    rb_call_header(call, "webhook-timestamp", timestamp);
+    rb_call_header(call, "webhook-signature", signature);
     return RB_OK;
 }
 
@@ -72,4 +66,5 @@ static void judge(const struct rb_answer *answer, struct rb_verdict *verdict)
         verdict->rest_us = answer->retry_after_us;
 }
 
-const struct rb_channel rb_channel_webhook = {.name = "webhook", .compose = compose, .judge = judge};
+const struct rb_channel rb_channel_webhook = {
+    .name = "webhook", .has_secret = true, .compose = compose, .judge = judge};

@@ -45,6 +45,8 @@ struct rb_outbox {
     struct rb_ledger *ledger;
     struct rb_secrets *secrets;
     struct rb_watch *watch;
+    const struct rb_relay *relay;
+    unsigned mail_rate;
     struct event *pump; /* sends and claims, once a loop turn however often it is asked for */
     struct event *poll;
     struct event *drain;
@@ -99,24 +101,46 @@ static void on_answer(void *ctx, const struct rb_answer *answer)
     pump_soon(outbox);
 }
 
+/* The parcel's notifications as a list of messages, in room for RB_DIGEST_MOST. */
+static void fill_messages(const struct rb_outbox *outbox, const struct rb_parcel *parcel,
+                          struct rb_message *messages)
+{
+    for (unsigned n = 0; parcel; parcel = parcel->next, n++) {
+        RB_INVARIANT(n < RB_DIGEST_MOST);
+        messages[n] = (struct rb_message){.id = parcel->id,
+                                          .address = parcel->address,
+                                          .secret = parcel->secret,
+                                          .body = parcel->body,
+                                          .body_len = parcel->body_len,
+                                          .due = parcel->due,
+                                          .relay = outbox->relay,
+                                          .next = parcel->next ? &messages[n + 1] : NULL};
+    }
+}
+
+/* NULL: on its way; else why it is not. */
+static const char *begin_call(struct rb_outbox *outbox, struct rb_parcel *parcel)
+{
+    struct rb_message messages[RB_DIGEST_MOST];
+    struct rb_call call = {0};
+    if (!parcel->channel)
+        return "this daemon does not know the channel";
+    if (parcel->locked)
+        return "the target's secret cannot be opened";
+    fill_messages(outbox, parcel, messages);
+    if (parcel->channel->compose(&messages[0], rb_clock_wall(), &call, &parcel->made) != RB_OK)
+        return parcel->channel == &rb_channel_email && !*outbox->relay->url ? "smtp_relay is not set"
+                                                                            : "the request cannot be made";
+    if (rb_transfers_start(outbox->transfers, &call, on_answer, parcel) != RB_OK)
+        return "the call cannot be made";
+    return NULL;
+}
+
 static void send_parcel(struct rb_outbox *outbox, struct rb_parcel *parcel)
 {
-    struct rb_verdict failed = {.fate = RB_FATE_RETRY, .error = "this daemon does not know the channel"};
-    struct rb_message message = {.id = parcel->id,
-                                 .address = parcel->address,
-                                 .secret = parcel->secret,
-                                 .body = parcel->body,
-                                 .body_len = parcel->body_len};
-    struct rb_call call;
-    if (parcel->channel) {
-        failed.error = "the target's secret cannot be opened";
-        if (*parcel->secret && parcel->channel->compose(&message, rb_clock_wall(), &call) == RB_OK) {
-            failed.error = "the request cannot be made";
-            if (rb_transfers_start(outbox->transfers, &call, on_answer, parcel) == RB_OK)
-                return;
-        }
-    }
-    end_parcel(outbox, parcel, &failed, 0);
+    struct rb_verdict failed = {.fate = RB_FATE_RETRY, .error = begin_call(outbox, parcel)};
+    if (failed.error)
+        end_parcel(outbox, parcel, &failed, 0);
 }
 
 static void hand_back(struct rb_outbox *outbox, struct rb_parcel *parcel)
@@ -143,7 +167,7 @@ static void send_all(struct rb_outbox *outbox)
 /* --- claiming --- */
 
 struct columns {
-    int id, branch, follow_up, target, lease, attempt, channel, address, secret, body;
+    int id, branch, follow_up, target, lease, attempt, channel, address, secret, body, message, due;
 };
 
 static struct columns columns_of(const struct rb_result *result)
@@ -157,28 +181,45 @@ static struct columns columns_of(const struct rb_result *result)
                             .channel = rb_result_column(result, "channel"),
                             .address = rb_result_column(result, "address"),
                             .secret = rb_result_column(result, "sealed_secret"),
-                            .body = rb_result_column(result, "body")};
+                            .body = rb_result_column(result, "body"),
+                            .message = rb_result_column(result, "message"),
+                            .due = rb_result_column(result, "due")};
 }
 
-static void take_row(struct rb_outbox *outbox, const struct rb_result *result, int row,
-                     const struct columns *columns)
+static struct rb_parcel *parcel_of(struct rb_outbox *outbox, const struct rb_result *result, int row,
+                                   const struct columns *columns)
 {
-    struct rb_parcel *parcel = rb_parcel_new(rb_result_text(result, row, columns->address),
-                                             rb_result_text(result, row, columns->body));
-    const char *secret;
+    int branch = (int)rb_result_int(result, row, columns->branch);
+    int target = (int)rb_result_int(result, row, columns->target);
+    const char *secret = rb_secrets_find(outbox->secrets, branch, target, result, row, columns->secret);
+    struct rb_parcel *parcel =
+        rb_parcel_new(rb_result_text(result, row, columns->address), secret,
+                      rb_result_text(result, row, columns->body), rb_result_text(result, row, columns->due));
     parcel->owner = outbox;
-    parcel->branch = (int)rb_result_int(result, row, columns->branch);
-    parcel->target = (int)rb_result_int(result, row, columns->target);
+    parcel->branch = branch;
+    parcel->target = target;
+    parcel->locked = !secret;
     parcel->follow_up = rb_result_int(result, row, columns->follow_up);
     parcel->lease = rb_result_int(result, row, columns->lease);
     parcel->attempt = (unsigned)rb_result_int(result, row, columns->attempt);
     parcel->lease_ends = outbox->claimed_at + LEASE_S * RB_SECOND;
     snprintf(parcel->id, sizeof(parcel->id), "%s", rb_result_text(result, row, columns->id));
     parcel->channel = rb_channel_find(rb_result_text(result, row, columns->channel));
-    secret = rb_secrets_find(outbox->secrets, parcel->branch, parcel->target, result, row, columns->secret);
-    if (secret)
-        snprintf(parcel->secret, sizeof(parcel->secret), "%s", secret);
-    rb_lanes_add(outbox->lanes, parcel);
+    return parcel;
+}
+
+/* Rows of one message follow each other: the first takes the others along. */
+static void take_rows(struct rb_outbox *outbox, const struct rb_result *result)
+{
+    struct columns columns = columns_of(result);
+    int rows = rb_result_rows(result);
+    for (int row = 0; row < rows;) {
+        struct rb_parcel *first = parcel_of(outbox, result, row, &columns), *last = first;
+        int64_t message = rb_result_int(result, row, columns.message);
+        while (++row < rows && message && rb_result_int(result, row, columns.message) == message)
+            last = last->next = parcel_of(outbox, result, row, &columns);
+        rb_lanes_add(outbox->lanes, first);
+    }
 }
 
 static void on_claimed(void *ctx, enum rb_err err, const struct rb_result *result)
@@ -191,9 +232,7 @@ static void on_claimed(void *ctx, enum rb_err err, const struct rb_result *resul
                        rb_db_sqlstate(outbox->db), rb_db_message(outbox->db));
         return; /* the poll tries again */
     }
-    struct columns columns = columns_of(result);
-    for (int row = 0; row < rb_result_rows(result); row++)
-        take_row(outbox, result, row, &columns);
+    take_rows(outbox, result);
     if (rb_result_rows(result))
         outbox->hungry = true;
     pump_soon(outbox);
@@ -220,6 +259,7 @@ static void claim(struct rb_outbox *outbox)
         rb_param_array(params, RB_ARRAY_INT4);
         rb_lanes_busy(outbox->lanes, add_busy, &busy);
     }
+    rb_param_int(params, outbox->mail_rate);
     outbox->hungry = false;
     outbox->claimed_at = rb_clock_mono();
     outbox->claiming = rb_db_submit(outbox->db, &step, 1, CLAIM_US, on_claimed, outbox) == RB_OK;
@@ -329,6 +369,8 @@ struct rb_outbox *rb_outbox_new(struct event_base *base, struct rb_db *db,
     struct rb_outbox *outbox = calloc(1, sizeof(*outbox));
     RB_INVARIANT(outbox != NULL);
     outbox->db = db;
+    outbox->relay = options->relay;
+    outbox->mail_rate = options->mail_rate;
     outbox->transfers = rb_transfers_new(base, options->connections, options->allowed, ATTEMPT_US);
     outbox->lanes = rb_lanes_new(options->connections);
     outbox->ledger = rb_ledger_new(base, db, on_target_paused, on_committed, outbox);

@@ -88,24 +88,42 @@ static bool may_fly(const struct rb_lanes *lanes, const struct rb_lane *lane)
     return lane->flying < LANE_MOST && lane->flying < unused;
 }
 
-struct rb_parcel *rb_parcel_new(const char *address, const char *body)
+/* Copies text to *at, and moves that on. */
+static const char *put(char **at, const char *text, size_t size)
+{
+    const char *here = memcpy(*at, text, size);
+    *at += size;
+    return here;
+}
+
+struct rb_parcel *rb_parcel_new(const char *address, const char *secret, const char *body, const char *due)
 {
     size_t address_size = strlen(address) + 1;
-    size_t body_len = strlen(body);
-    struct rb_parcel *parcel = calloc(1, sizeof(*parcel) + address_size + body_len + 1);
+    size_t secret_size = secret ? strlen(secret) + 1 : 1;
+    size_t body_size = strlen(body) + 1;
+    size_t due_size = due ? strlen(due) + 1 : 0;
+    size_t size = address_size + secret_size + body_size + due_size;
+    struct rb_parcel *parcel = calloc(1, sizeof(*parcel) + size);
     RB_INVARIANT(parcel != NULL);
-    memcpy(parcel->texts, address, address_size);
-    memcpy(parcel->texts + address_size, body, body_len + 1);
-    parcel->address = parcel->texts;
-    parcel->body = parcel->texts + address_size;
-    parcel->body_len = body_len;
+    char *at = parcel->texts;
+    parcel->address = put(&at, address, address_size);
+    parcel->secret = put(&at, secret ? secret : "", secret_size);
+    parcel->body = put(&at, body, body_size);
+    parcel->body_len = body_size - 1;
+    if (due)
+        parcel->due = put(&at, due, due_size);
     return parcel;
 }
 
 void rb_parcel_free(struct rb_parcel *parcel)
 {
-    sodium_memzero(parcel->secret, sizeof(parcel->secret));
-    free(parcel);
+    while (parcel) {
+        struct rb_parcel *next = parcel->next;
+        sodium_memzero((char *)parcel->secret, strlen(parcel->secret));
+        free(parcel->made);
+        free(parcel);
+        parcel = next;
+    }
 }
 
 struct rb_lanes *rb_lanes_new(unsigned slots)

@@ -1,7 +1,8 @@
 /*
- * What the daemon holds: parcels (claimed notifications), one lane for each target, and whose turn it is.
- * Lanes take turns; one may have at most 32 parcels in the air and never more than there are free slots, so
- * that targets that hang can never take the last slots from the others. Decides only; never sends.
+ * What the daemon holds: parcels (claimed notifications, or several that are one message), one lane for each
+ * target, and whose turn it is. Lanes take turns; one may have at most 32 parcels in the air and never more
+ * than there are free slots, so that targets that hang can never take the last slots from the others. Decides
+ * only; never sends.
  */
 #ifndef RB_SERVER_OUTBOX_LANE_H
 #define RB_SERVER_OUTBOX_LANE_H
@@ -10,7 +11,6 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "common/sign.h"
 #include "server/channel/channel.h"
 
 struct rb_lanes;
@@ -30,15 +30,20 @@ struct rb_parcel {
     int64_t lease_ends; /* monotonic */
     unsigned attempt;   /* from 1 */
     const struct rb_channel *channel;
-    char secret[RB_SECRET_SIZE]; /* empty: it could not be opened */
+    struct rb_parcel *next; /* of the same message, which is sent as one; owned */
+    bool locked;            /* its secret could not be opened */
+    char *made;             /* what the channel made for the call */
     const char *address;
+    const char *secret; /* opened; empty: it has none */
     const char *body;
     size_t body_len;
-    char texts[]; /* address and body */
+    const char *due; /* NULL: it does not matter */
+    char texts[];    /* address, secret, body, due */
 };
 
-/* Copies the texts; the caller fills the rest and gives it to a lane. */
-struct rb_parcel *rb_parcel_new(const char *address, const char *body);
+/* Copies the texts (secret and due may be NULL); the caller fills the rest and gives it to a lane. */
+struct rb_parcel *rb_parcel_new(const char *address, const char *secret, const char *body, const char *due);
+/* With those of the same message. */
 void rb_parcel_free(struct rb_parcel *parcel);
 
 /* slots: most parcels in the air. */

@@ -4,6 +4,7 @@
  */
 #include "server/outbox/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,7 @@
 #include "common/log.h"
 #include "common/metrics.h"
 
-enum { BATCH_MOST = 512, BATCH_SOON = 128, GATHER_MS = 5, AGAIN_MS = 250 };
+enum { BATCH_MOST = 512, BATCH_SOON = 128, GATHER_MS = 5, AGAIN_MS = 250, ERROR_SIZE = 96 };
 
 #define COMMIT_US (5 * RB_SECOND)
 
@@ -26,7 +27,7 @@ struct entry {
     int64_t lease;
     const char *outcome;
     int status;
-    const char *error;
+    char error[ERROR_SIZE]; /* empty: none */
     int64_t ms;
     int64_t pause_ms;
     int64_t rest_ms;
@@ -48,11 +49,9 @@ struct rb_ledger {
     struct rb_series *seconds;
 };
 
-static const char *const fates[] = {[RB_FATE_DELIVERED] = "delivered",
-                                    [RB_FATE_RETRY] = "retry",
-                                    [RB_FATE_REFUSED] = "refused",
-                                    [RB_FATE_GONE] = "gone",
-                                    [RB_FATE_CUT] = "cut"};
+static const char *const fates[] = {
+    [RB_FATE_DELIVERED] = "delivered", [RB_FATE_RETRY] = "retry", [RB_FATE_REFUSED] = "refused",
+    [RB_FATE_REJECTED] = "rejected",   [RB_FATE_GONE] = "gone",   [RB_FATE_CUT] = "cut"};
 
 static struct rb_params *params_of(const struct entry *entries, size_t n)
 {
@@ -84,7 +83,7 @@ static struct rb_params *params_of(const struct entry *entries, size_t n)
     }
     rb_param_array(params, RB_ARRAY_TEXT);
     for (size_t i = 0; i < n; i++)
-        rb_item_text(params, entries[i].error);
+        rb_item_text(params, *entries[i].error ? entries[i].error : NULL);
     rb_param_array(params, RB_ARRAY_INT4);
     for (size_t i = 0; i < n; i++)
         rb_item_int(params, entries[i].ms);
@@ -240,23 +239,27 @@ static struct entry *append(struct rb_ledger *ledger, const struct rb_parcel *pa
     return entry;
 }
 
+/* Each notification of a message has its own outcome. */
 void rb_ledger_note(struct rb_ledger *ledger, const struct rb_parcel *parcel,
                     const struct rb_verdict *verdict, int64_t took_us, int64_t pause_us)
 {
-    struct entry *entry = append(ledger, parcel, fates[verdict->fate]);
-    entry->status = verdict->status;
-    entry->error = verdict->error;
-    entry->ms = took_us / 1000;
-    entry->pause_ms = pause_us / 1000;
-    entry->rest_ms = verdict->rest_us / 1000;
-    rb_count(rb_series(ledger->outcomes, entry->outcome), 1);
+    for (; parcel; parcel = parcel->next) {
+        struct entry *entry = append(ledger, parcel, fates[verdict->fate]);
+        entry->status = verdict->status;
+        snprintf(entry->error, sizeof(entry->error), "%s", verdict->error ? verdict->error : "");
+        entry->ms = took_us / 1000;
+        entry->pause_ms = pause_us / 1000;
+        entry->rest_ms = verdict->rest_us / 1000;
+        rb_count(rb_series(ledger->outcomes, entry->outcome), 1);
+    }
     rb_observe(ledger->seconds, (double)took_us / RB_SECOND);
     stir(ledger);
 }
 
 void rb_ledger_return(struct rb_ledger *ledger, const struct rb_parcel *parcel)
 {
-    append(ledger, parcel, "returned");
+    for (; parcel; parcel = parcel->next)
+        append(ledger, parcel, "returned");
     stir(ledger);
 }
 

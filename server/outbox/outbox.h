@@ -15,6 +15,7 @@
 
 #include "common/net.h"
 #include "common/seal.h"
+#include "server/channel/channel.h"
 #include "server/db/db.h"
 
 struct rb_outbox;
@@ -23,6 +24,8 @@ struct rb_outbox_options {
     unsigned connections;              /* outgoing, in all */
     const struct rb_networks *allowed; /* targets may lie in these although they are inside; borrowed */
     const struct rb_seal *seal;        /* opens the targets' secrets; borrowed */
+    const struct rb_relay *relay;      /* for e-mail; borrowed */
+    unsigned mail_rate;                /* messages a minute that the relay takes */
 };
 
 /* db: a pool of its own with two connections (one claims while the other commits), borrowed; it must be freed

@@ -52,6 +52,8 @@ const char *rb_secrets_find(struct rb_secrets *secrets, int64_t branch, int64_t 
     struct place *place = &secrets->places[hash >> 54];
     const char *sealed = rb_result_text(result, row, column);
     size_t len;
+    if (!sealed)
+        return "";
     if (place->sealed && strcmp(place->sealed, sealed) == 0)
         return place->plain;
     clear(place);

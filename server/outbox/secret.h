@@ -13,8 +13,8 @@ struct rb_secrets;
 struct rb_secrets *rb_secrets_new(const struct rb_seal *seal);
 void rb_secrets_free(struct rb_secrets *secrets);
 
-/* The printed secret of the target in a row whose column holds the sealed one. NULL: sealed under another
- * key. Borrowed until the next call. */
+/* The secret of the target in a row whose column holds the sealed one ("" for none). NULL: sealed under
+ * another key. Borrowed until the next call. */
 const char *rb_secrets_find(struct rb_secrets *secrets, int64_t branch, int64_t target,
                             const struct rb_result *result, int row, int column);
 

@@ -333,7 +333,7 @@ static void test_markdown_names_every_key(void **state)
         assert_non_null(strstr(table, cell));
         keys++;
     }
-    assert_int_equal(keys, 19);
+    assert_int_equal(keys, 25);
     free(table);
     free(listing);
 }

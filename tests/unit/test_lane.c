@@ -9,7 +9,7 @@
 
 static struct rb_parcel *parcel(int target, int number)
 {
-    struct rb_parcel *parcel = rb_parcel_new("http://a.test/", "{}");
+    struct rb_parcel *parcel = rb_parcel_new("http://a.test/", NULL, "{}", NULL);
     parcel->branch = 1;
     parcel->target = target;
     snprintf(parcel->id, sizeof(parcel->id), "%d", number);
@@ -42,7 +42,7 @@ static void land(struct rb_lanes *lanes, struct rb_parcel **air, unsigned n)
 static void test_texts_are_copied(void **state)
 {
     char address[] = "http://a.test/x", body[] = "{\"a\":1}";
-    struct rb_parcel *made = rb_parcel_new(address, body);
+    struct rb_parcel *made = rb_parcel_new(address, NULL, body, NULL);
     (void)state;
     memset(address, 'z', sizeof(address) - 1);
     memset(body, 'z', sizeof(body) - 1);

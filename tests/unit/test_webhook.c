@@ -21,7 +21,8 @@ static const char *header(const struct rb_call *call, const char *name)
 static void test_request_is_signed(void **state)
 {
     char secret[RB_SECRET_SIZE];
-    struct rb_call call;
+    struct rb_call call = {0};
+    char *made = NULL;
     (void)state;
     rb_secret_make(secret);
     struct rb_message message = {.id = "7e1f3f0a-0000-4000-8000-000000000001",
@@ -29,7 +30,7 @@ static void test_request_is_signed(void **state)
                                  .secret = secret,
                                  .body = "{\"data\":{}}",
                                  .body_len = 11};
-    assert_ok(rb_channel_webhook.compose(&message, 1790000000 * RB_SECOND + 999999, &call));
+    assert_ok(rb_channel_webhook.compose(&message, 1790000000 * RB_SECOND + 999999, &call, &made));
     assert_string_equal(call.url, message.address);
     assert_ptr_equal(call.body, message.body);
     assert_int_equal(call.body_len, 11);
@@ -44,9 +45,10 @@ static void test_request_is_signed(void **state)
 static void test_request_wants_a_secret(void **state)
 {
     struct rb_message message = {.id = "x", .address = "http://a.test/", .secret = "no secret", .body = ""};
-    struct rb_call call;
+    struct rb_call call = {0};
+    char *made = NULL;
     (void)state;
-    assert_err(rb_channel_webhook.compose(&message, 0, &call), RB_ERR_INVALID);
+    assert_err(rb_channel_webhook.compose(&message, 0, &call, &made), RB_ERR_INVALID);
 }
 
 static void test_answers(void **state)

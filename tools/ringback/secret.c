@@ -22,31 +22,43 @@ static char *bytea_text(const uint8_t *bytes, size_t len)
     return text;
 }
 
-enum rb_err secret_make(const struct call *call, struct secret *secret)
+static enum rb_err open_key(const struct call *call, struct rb_seal **seal)
 {
     const char *path = call->config.secret_key_file;
-    struct rb_seal *seal = NULL;
-    uint8_t *box = NULL;
-    size_t len = 0;
-    *secret = (struct secret){0};
-    enum rb_err err = rb_seal_open(path, &seal);
+    enum rb_err err = rb_seal_open(path, seal);
     if (err == RB_ERR_INVALID)
         say("%s is no key, or others may read it (mode 0600 is wanted)", path);
     else if (err != RB_OK)
         say("cannot open the key in %s: %s; set secret_key_file or state_dir, or run this as the daemon's "
             "user",
             path, strerror(errno));
+    return err;
+}
+
+enum rb_err secret_seal(const struct call *call, const char *text, char **sealed)
+{
+    struct rb_seal *seal = NULL;
+    uint8_t *box = NULL;
+    size_t len = 0;
+    *sealed = NULL;
+    enum rb_err err = open_key(call, &seal);
     if (err != RB_OK)
         return err;
-    rb_secret_make(secret->text);
-    err = rb_seal_close(seal, secret->text, &box, &len);
-    if (err == RB_OK && !(secret->sealed = bytea_text(box, len)))
+    err = rb_seal_close(seal, text, &box, &len);
+    if (err == RB_OK && !(*sealed = bytea_text(box, len)))
         err = RB_ERR_NOMEM;
     if (err != RB_OK)
         say("cannot seal the secret: %s", rb_err_name(err));
     free(box);
     rb_seal_free(seal);
     return err;
+}
+
+enum rb_err secret_make(const struct call *call, struct secret *secret)
+{
+    *secret = (struct secret){0};
+    rb_secret_make(secret->text);
+    return secret_seal(call, secret->text, &secret->sealed);
 }
 
 void secret_deinit(struct secret *secret)

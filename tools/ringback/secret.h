@@ -13,6 +13,10 @@ struct secret {
     char *sealed;              /* as PostgreSQL reads bytea: "\x…" */
 };
 
+/* Seals a text that came from elsewhere; *sealed as PostgreSQL reads bytea, the
+ * caller frees it. What goes wrong is said. */
+enum rb_err secret_seal(const struct call *call, const char *text, char **sealed) RB_MUST_CHECK;
+
 /* Makes one under the configuration's secret_key_file. What goes wrong is said. */
 enum rb_err secret_make(const struct call *call, struct secret *secret) RB_MUST_CHECK;
 /* Wipes it. */

@@ -1,0 +1,1 @@
+SELECT move_target($1, $2, $3, $4)

@@ -1,0 +1,1 @@
+SELECT test_target($1, $2, $3)
