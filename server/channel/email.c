@@ -16,7 +16,7 @@
 #include "server/channel/channel.h"
 #include "server/channel/words.h"
 
-enum { MAIL_BYTES = 1 << 20, TEXT_MOST = 16384, LINE_BYTES = 57, WORD_BYTES = 45, SUBJECT_MOST = 240 };
+enum { MAIL_BYTES = 1 << 20, TEXT_MOST = 16384, LINE_BYTES = 57, WORD_BYTES = 39, SUBJECT_MOST = 240 };
 
 /* --- headers --- */
 
