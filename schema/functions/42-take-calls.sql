@@ -16,6 +16,8 @@ DECLARE
     v_retailer text;
     v_ended_branch integer[];
     v_ended text[];
+    v_inbound_branch integer[];
+    v_inbound text[];
 BEGIN
     -- A handful of events a call and few calls a batch: an ordered loop, since each answer is the record after its event.
     FOR k IN
@@ -53,8 +55,14 @@ BEGIN
         IF v_call.state = 3 AND v_call.direction = 'outbound' THEN
             v_ended_branch := v_ended_branch || v_call.branch_id;
             v_ended := v_ended || v_call.call;
+        ELSIF v_call.state = 3 THEN
+            v_inbound_branch := v_inbound_branch || v_call.branch_id;
+            v_inbound := v_inbound || v_call.call;
         END IF;
     END LOOP;
+    IF v_inbound IS NOT NULL THEN
+        PERFORM note_missed_calls(v_inbound_branch, v_inbound);
+    END IF;
     IF v_ended IS NOT NULL THEN
         PERFORM prove_by_calls(v_ended_branch, v_ended);
     END IF;

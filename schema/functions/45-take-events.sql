@@ -99,6 +99,11 @@ BEGIN
         RAISE EXCEPTION 'a counter was made meanwhile' USING ERRCODE = 'serialization_failure';
     END IF;
 
+    IF cardinality(o_event) + cardinality(c_event) > 0 AND EXISTS (SELECT FROM missed_calls) THEN
+        PERFORM settle_missed_calls(array_agg(p_branch[x.event]), array_agg(x.call))
+        FROM unnest(o_event || c_event, o_call || c_call) AS x (event, call) HAVING count(x.call) > 0;
+    END IF;
+
     WITH accepted AS MATERIALIZED (
         SELECT x.n, x.answer FROM unnest(v_event, v_outcome, v_answer) AS x (n, outcome, answer) WHERE x.outcome = 'accepted'
     ), registered AS (

@@ -1,4 +1,4 @@
--- The promise clock in the database: firing the steps whose time has come, and the hourly housekeeping.
+-- The promise clock in the database: firing the steps whose time has come, and the housekeeping of every minute.
 
 CREATE OR REPLACE FUNCTION step_type(p_action text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN p_action IN ('promised', 'request') THEN 'reminded' ELSE p_action END
@@ -120,7 +120,7 @@ GRANT EXECUTE ON FUNCTION fire_due_steps TO ringback_app;
 COMMENT ON FUNCTION fire_due_steps IS
     'Claims steps that are due, notifies whom they are meant for, marks them fired; those no longer needed are skipped.';
 
--- Never waits long for the lock on event_bodies, behind which intake would queue: the months are made ahead, the next hour
+-- Never waits long for the lock on event_bodies, behind which intake would queue: the months are made ahead, the next minute
 -- tries again. A month that has rows in the default partition already stays there.
 CREATE OR REPLACE FUNCTION tidy() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp SET lock_timeout = '200ms' AS $$
@@ -132,7 +132,11 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('ringback.tidy', 0)) THEN
         RETURN 0;
     END IF;
-    PERFORM extend_calendars();
+    BEGIN
+        PERFORM extend_calendars(), watch_calls();
+    EXCEPTION WHEN lock_not_available THEN
+        NULL;
+    END;
     FOR ahead IN 0..2 LOOP
         v_month := date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => ahead);
         v_name := 'event_bodies_' || to_char(v_month, 'YYYY_MM');
@@ -150,6 +154,6 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION tidy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tidy TO ringback_app;
-COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months, and says how many; counts calendars on.';
+COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months, and says how many; counts calendars on; watches calls.';
 COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted", '
     '"kept" and "replaced" (a promised time), "answered" (a request), or "failed" (it cannot be fired; the log says why).';

@@ -8,7 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-enum { HOUR_S = 3600, SOON_S = 1 };
+enum { MINUTE_S = 60, SOON_S = 1 };
 
 #define TIDY_US (10 * RB_SECOND)
 
@@ -33,13 +33,13 @@ static void on_done(void *ctx, enum rb_err err, const struct rb_result *result)
         int64_t made = rb_result_int(result, 0, rb_result_column(result, "made"));
         if (made)
             rb_info("tidy", "months of event bodies made count=%lld", (long long)made);
-        again_in(tidy, HOUR_S);
+        again_in(tidy, MINUTE_S);
         return;
     }
     if (err != RB_ERR_AWAY)
         rb_warning("tidy", "housekeeping failed error=%s sqlstate=%s message=\"%s\"", rb_err_name(err),
                    rb_db_sqlstate(tidy->db), rb_db_message(tidy->db));
-    again_in(tidy, err == RB_ERR_AWAY ? SOON_S : HOUR_S);
+    again_in(tidy, err == RB_ERR_AWAY ? SOON_S : MINUTE_S);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
