@@ -28,6 +28,7 @@
 #include "server/console/answer.h"
 #include "server/console/desk.h"
 #include "server/console/document.h"
+#include "server/console/entry.h"
 #include "server/console/login.h"
 #include "server/console/password.h"
 #include "server/db/db.h"
@@ -125,6 +126,18 @@ static void change_password(struct rb_request *req, void *ctx)
     rb_password_handle(app->password, req);
 }
 
+static void on_entry(void *ctx, struct rb_request *req, const char *allowed)
+{
+    struct app *app = ctx;
+    rb_entry_post(req, app->intake, allowed);
+}
+
+static void enter_event(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_desk_handle_then(app->desk, req, on_entry, app);
+}
+
 static void ask_desk(struct rb_request *req, void *ctx)
 {
     struct app *app = ctx;
@@ -154,6 +167,8 @@ static const struct rb_route gateway_routes[] = {
 static const struct rb_special specials[] = {{"get_openapi", get_openapi, NULL},
                                              {"show_acknowledge", show_acknowledge, NULL},
                                              {"acknowledge_by_link", post_acknowledge, NULL},
+                                             {"add_order", enter_event, NULL},
+                                             {"add_complaint", enter_event, NULL},
                                              {"log_in", log_in, rb_login_body_limit},
                                              {"log_out", log_out, NULL},
                                              {"end_sessions", log_out, NULL},

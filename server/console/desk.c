@@ -42,6 +42,8 @@ struct call {
     int64_t deadline;
     int tries;
     bool leaves;
+    rb_desk_then_fn then;
+    void *then_ctx;
 };
 
 static struct rb_metric *seconds;
@@ -265,7 +267,9 @@ static void on_done(void *ctx, enum rb_err err, const struct rb_result *result)
     if (worth_another_try(call, err) && ask(call) == RB_OK)
         return;
     end_call(call);
-    if (err == RB_OK)
+    if (err == RB_OK && call->then && rb_result_is_null(result, 0, rb_result_column(result, "code")))
+        call->then(call->then_ctx, call->req, rb_result_text(result, 0, rb_result_column(result, "body")));
+    else if (err == RB_OK)
         answer_result(call, result);
     else
         answer_fault(call, err);
@@ -295,7 +299,8 @@ bool rb_desk_enter(const struct rb_guard *guard, struct rb_request *req, char to
     return !why;
 }
 
-static void handle(struct rb_desk *desk, struct rb_request *req, bool leaves)
+static void handle(struct rb_desk *desk, struct rb_request *req, bool leaves, rb_desk_then_fn then,
+                   void *then_ctx)
 {
     char token[RB_TOKEN_SIZE];
     const struct rb_operation *operation = &desk->operations[rb_request_route(req) - desk->routes];
@@ -311,6 +316,8 @@ static void handle(struct rb_desk *desk, struct rb_request *req, bool leaves)
                           .operation = operation,
                           .asked = asked,
                           .leaves = leaves,
+                          .then = then,
+                          .then_ctx = then_ctx,
                           .deadline = rb_clock_mono() + CALL_US};
     rb_token_hash(token, call->token_hash);
     enum rb_err err = rb_db_is_up(desk->options.db) ? ask(call) : RB_ERR_AWAY;
@@ -322,12 +329,17 @@ static void handle(struct rb_desk *desk, struct rb_request *req, bool leaves)
 
 void rb_desk_handle(struct rb_desk *desk, struct rb_request *req)
 {
-    handle(desk, req, false);
+    handle(desk, req, false, NULL, NULL);
 }
 
 void rb_desk_leave(struct rb_desk *desk, struct rb_request *req)
 {
-    handle(desk, req, true);
+    handle(desk, req, true, NULL, NULL);
+}
+
+void rb_desk_handle_then(struct rb_desk *desk, struct rb_request *req, rb_desk_then_fn then, void *ctx)
+{
+    handle(desk, req, false, then, ctx);
 }
 
 /* --- the routing table --- */

@@ -39,6 +39,11 @@ void rb_desk_handle(struct rb_desk *desk, struct rb_request *req);
 /* The same for an operation that ends the session: the browser forgets its cookie. */
 void rb_desk_leave(struct rb_desk *desk, struct rb_request *req);
 
+/* The same for an operation that the database only allows: then goes on with what it answered (JSON,
+ * borrowed) and answers the request. */
+typedef void (*rb_desk_then_fn)(void *ctx, struct rb_request *req, const char *answer);
+void rb_desk_handle_then(struct rb_desk *desk, struct rb_request *req, rb_desk_then_fn then, void *ctx);
+
 /* The session's token of a request; without one, or when a change does not come from the console's own pages,
  * the request was answered (401, 403) and false comes back. */
 bool rb_desk_enter(const struct rb_guard *guard, struct rb_request *req, char token[RB_TOKEN_SIZE]);

@@ -7,7 +7,7 @@ import { world } from './lib/world.mjs';
 import { Desk, atDesk, password } from './lib/desk.mjs';
 import { Document } from './lib/openapi.mjs';
 import { eventually } from './lib/eventually.mjs';
-import { complaint, order, structured } from './lib/events.mjs';
+import { call as called, complaint, order, structured } from './lib/events.mjs';
 
 const roles = {
   operator: 'op1',
@@ -22,7 +22,7 @@ const roles = {
 const w = await world({ env: { RINGBACK_TRUSTED_PROXIES: '127.0.0.1' } });
 const { operations } = await Document.of(w);
 
-const place = async (code, product = 'A1', options) => {
+const place = async (code, phone, product = 'A1', options) => {
   const call = `call-${code}`;
   const data = { retailer: code, lines: [{ product, cartons: 1 }], call };
   const sent = structured(order(data));
@@ -31,12 +31,13 @@ const place = async (code, product = 'A1', options) => {
     return answer.status !== 401 && answer;
   };
   const placed = await eventually(known); // a gateway's key is known within a second
+  await w.post(structured(called('ended', { call, direction: 'inbound', from: phone, to: '12313', seconds: 9 })), options);
   const raised = await w.post(structured(complaint({ retailer: code, text: '缺货', call })), options);
   assert.deepEqual([placed.status, raised.status], [200, 200], placed.text + raised.text);
   const { reference, follow_up } = raised.json.complaint;
   return { retailer: code, order: placed.json.order.reference, complaint: reference, follow_up, call };
 };
-const made = { own: await place('R1'), foreign: await place('R7'), other: await placeElsewhere() };
+const made = { own: await place('R1', '15400010001'), foreign: await place('R7', '15400010007'), other: await placeElsewhere() };
 
 // Of another branch, whose references are far from ours.
 async function placeElsewhere() {
@@ -50,7 +51,7 @@ async function placeElsewhere() {
   ])
     await w.must([...there, 'import', kind, await w.file(`elsewhere-${kind}.csv`, csv)]);
   const { stdout } = await w.must([...there, 'gateway', 'add', 'pbx-elsewhere']);
-  return place('ELSEWHERE1', 'ELSEWHEREP', { gateway: { name: 'pbx-elsewhere', key: stdout.trim() } });
+  return place('ELSEWHERE1', '15400099999', 'ELSEWHEREP', { gateway: { name: 'pbx-elsewhere', key: stdout.trim() } });
 }
 
 // A report of an offence about AM1's retailer: inspectors alone see it.
