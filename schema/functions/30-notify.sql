@@ -53,7 +53,8 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION uri_segment(text) IS 'A code as one segment of a URI, percent-encoded (RFC 3986): sources are URI references.';
 
--- Of a report of an offence whoever may not see it is told that there is one, not what or whose.
+-- Of a report of an offence whoever may not see it is told that there is one, not what or whose. A request comes before the
+-- complaint's text, and its answer before that.
 CREATE OR REPLACE FUNCTION notification_body(p_id uuid, p_branch integer, p_follow_up bigint, p_type text, p_step text,
                                              p_recipient integer) RETURNS text
 LANGUAGE sql STABLE AS $$
@@ -67,13 +68,16 @@ LANGUAGE sql STABLE AS $$
                 'phones', (SELECT coalesce(json_agg(h.phone ORDER BY h.position), '[]') FROM retailer_phones h
                            WHERE h.branch_id = r.branch_id AND h.retailer_id = r.retailer_id)) END,
             'caller', CASE WHEN NOT w.withheld THEN coalesce(c.caller_phone, c.caller) END,
-            'text', CASE WHEN w.withheld THEN '举报内容仅限授权人员查看 (a report of an offence, shown only to those who may see it)' ELSE c.text END,
+            'text', CASE WHEN w.withheld THEN '举报内容仅限授权人员查看 (a report of an offence, shown only to those who may see it)'
+                         ELSE coalesce(q.answer || E'\n— ', '') || coalesce(q.text || E'\n— ', '') || c.text END,
             'raised_at', f.raised_at, 'due_at', f.due_at, 'owner', o.code, 'recipient', p.code, 'step', p_step,
             'acknowledge_url', acknowledge_link(p_branch, p_follow_up, p_recipient)))::text
     FROM follow_ups f
     JOIN branches b USING (branch_id)
     JOIN complaints c ON c.branch_id = f.branch_id AND c.reference = f.complaint
     CROSS JOIN LATERAL (SELECT CASE WHEN c.kind = 'report' THEN NOT may_see_report(f.branch_id, p_recipient) ELSE false END AS withheld) w
+    LEFT JOIN follow_up_requests q ON q.branch_id = f.branch_id AND q.follow_up_id = f.follow_up_id
+        AND q.number = CASE WHEN p_step LIKE 'request-%' THEN substring(p_step FROM '^request-([0-9]{1,9})(?:-late|-answered)?$')::integer END
     LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
     LEFT JOIN people o ON o.branch_id = f.branch_id AND o.person_id = f.owner_id
     LEFT JOIN people p ON p.branch_id = f.branch_id AND p.person_id = p_recipient

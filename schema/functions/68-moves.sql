@@ -190,7 +190,10 @@ BEGIN
     SELECT * INTO s FROM follow_up_steps
         WHERE branch_id = f.branch_id AND follow_up_id = f.follow_up_id AND action IN ('overdue', 'escalated') AND due_at <= now()
         ORDER BY due_at DESC, step DESC LIMIT 1;
-    IF NOT FOUND OR s.fired_at IS NULL THEN
+    UPDATE follow_up_steps SET fired_at = now(), skipped = 'late'
+        WHERE branch_id = f.branch_id AND follow_up_id = f.follow_up_id AND action IN ('reminded', 'overdue', 'escalated')
+          AND due_at <= now() AND fired_at IS NULL AND step IS DISTINCT FROM s.step;
+    IF s.step IS NULL OR s.fired_at IS NULL THEN
         RETURN; -- in time still, or the clock is about to do it
     END IF;
     v_step := regexp_replace(s.step, '-again-[0-9]+$', '') || '-again-' || p_round;

@@ -35,14 +35,23 @@ DECLARE
     v_branch integer := asker_branch();
     v_all text := format('FROM follow_ups f WHERE f.branch_id = %s', v_branch);
     v_reports text[] := CASE WHEN asker_reports() THEN ARRAY[v_all || ' AND f.kind = ''report'''] ELSE '{}' END;
+    v_asked text[] := '{}';
 BEGIN
     IF asker_everything() OR p -> 'query' ?| '{owner,mine,manager,retailer}' THEN
         RETURN ARRAY[v_all];
-    ELSIF asker_role() NOT IN ('account_manager', 'market_manager') THEN
-        RETURN v_reports || ARRAY[v_all || format(' AND f.kind <> ''report'' AND f.owner_id = ANY (%L)', asker_managers())];
+    END IF;
+    -- What others own and ask him about.
+    IF asker_requests() <> '{}' THEN
+        v_asked := ARRAY[v_all || format(' AND f.kind <> ''report'' AND f.follow_up_id = ANY (%L) AND (f.owner_id IS NULL OR f.owner_id <> ALL (%L))',
+                asker_requests(), asker_managers())
+            || CASE WHEN asker_role() IN ('account_manager', 'market_manager') THEN ' AND NOT EXISTS (SELECT FROM retailers r
+                WHERE r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id' || retailers_scope() || ')' ELSE '' END];
+    END IF;
+    IF asker_role() NOT IN ('account_manager', 'market_manager') THEN
+        RETURN v_reports || v_asked || ARRAY[v_all || format(' AND f.kind <> ''report'' AND f.owner_id = ANY (%L)', asker_managers())];
     END IF;
     -- Each manager's own in their order; then what others own of his retailers.
-    RETURN v_reports || ARRAY(SELECT v_all || format(' AND f.kind <> ''report'' AND f.owner_id = %s', m) FROM unnest(asker_managers()) m)
+    RETURN v_reports || v_asked || ARRAY(SELECT v_all || format(' AND f.kind <> ''report'' AND f.owner_id = %s', m) FROM unnest(asker_managers()) m)
         || ARRAY[format('FROM retailers r JOIN follow_ups f ON f.branch_id = r.branch_id AND f.retailer_id = r.retailer_id
             WHERE r.branch_id = %s%s AND f.kind <> ''report'' AND (f.owner_id IS NULL OR f.owner_id <> ALL (%L))',
             v_branch, retailers_scope(), asker_managers())];
