@@ -52,7 +52,8 @@ BEGIN
             'retailer', CASE WHEN r.retailer_id IS NOT NULL THEN jsonb_build_object('code', r.code, 'name', r.name, 'class', r.class,
                 'manager', m.code, 'phones', (SELECT coalesce(jsonb_agg(h.phone ORDER BY h.position), '[]') FROM retailer_phones h
                                               WHERE h.branch_id = r.branch_id AND h.retailer_id = r.retailer_id)) END,
-            'policy', jsonb_build_object('name', y.name, 'version', y.version))
+            'policy', jsonb_build_object('name', y.name, 'version', y.version),
+            'incident', incident_brief(f.incident_id))
         || jsonb_build_object('steps', follow_up_steps_document(p_follow_up), 'history', follow_up_history_document(p_follow_up),
             'notifications', follow_up_notifications_document(p_follow_up), 'tries', follow_up_tries_document(p_follow_up))
         || follow_up_life_document(p_follow_up)

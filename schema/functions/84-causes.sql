@@ -78,6 +78,7 @@ DECLARE
     v_last jsonb;
     v_limit integer := asked_limit(p);
 BEGIN
+    PERFORM cursor_number(v_after, 0);
     IF v_retired NOT IN ('true', 'false', 'any') THEN
         PERFORM refuse(400, 'bad-request', 'retired is true, false or any');
     END IF;

@@ -343,6 +343,7 @@ DECLARE
     v_items jsonb;
     v_next text;
 BEGIN
+    PERFORM cursor_time(v_after, 0), cursor_number(v_after, 1);
     SELECT m.* INTO v_figure FROM figure_meanings() m WHERE m.figure = coalesce(p #>> '{query,figure}', 'made');
     IF NOT FOUND THEN
         PERFORM refuse(400, 'bad-request', 'figure is one of ' || (SELECT string_agg(figure, ', ') FROM figure_meanings()));
@@ -500,6 +501,7 @@ DECLARE
     v_items jsonb;
     v_next text;
 BEGIN
+    PERFORM cursor_number(v_after, 0), cursor_number(v_after, 1);
     IF v_action NOT IN ('reminded', 'overdue', 'escalated', 'promised', 'unacknowledged', 'request') THEN
         PERFORM refuse(400, 'bad-request', 'action is reminded, overdue, escalated, promised, unacknowledged or request');
     END IF;

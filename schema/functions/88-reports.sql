@@ -61,6 +61,7 @@ DECLARE
     v_lines jsonb;
     v_next text;
 BEGIN
+    PERFORM cursor_number(v_after, 0);
     WITH counted AS MATERIALIZED (
         SELECT c.*, row_number() OVER (ORDER BY c.cases DESC, c.cases_before DESC, c.category COLLATE "C", c.root_cause COLLATE "C", c.valid) AS place,
                sum(c.cases) OVER () AS month_total, sum(c.cases_before) OVER () AS before_total
@@ -125,6 +126,7 @@ DECLARE
     v_lines jsonb;
     v_next text;
 BEGIN
+    PERFORM cursor_number(v_after, 0);
     IF v_by <> ALL ('{retailer,product,operator,route}') THEN
         PERFORM refuse(400, 'bad-request', 'by is retailer, product, operator or route');
     ELSIF v_least !~ '^[0-9]{1,6}$' OR v_least::integer < 1 THEN
