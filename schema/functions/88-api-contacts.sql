@@ -17,8 +17,10 @@ BEGIN
             coalesce((SELECT code FROM people WHERE branch_id = f.branch_id AND person_id = f.owner_id), 'nobody')));
     ELSIF f.state NOT IN ('open', 'acknowledged', 'contacted') THEN
         PERFORM refuse(409, 'illegal-move', format('this follow-up is %s: contacts are entered before it is resolved, or after it is reopened', f.state));
-    ELSIF v_at < f.raised_at OR v_at > now() + interval '60 seconds' THEN
-        PERFORM fault('/at', 'between the moment it was raised and now');
+    ELSIF v_at < greatest(f.raised_at, CASE WHEN f.reopened > 0 THEN (SELECT max(h.at) FROM follow_up_history h
+            WHERE h.branch_id = f.branch_id AND h.follow_up_id = f.follow_up_id AND h.kind = 'reopened') END)
+        OR v_at > now() + interval '60 seconds' THEN
+        PERFORM fault('/at', 'between the moment it was raised, or reopened, and now');
     END IF;
     INSERT INTO follow_up_tries (branch_id, follow_up_id, at, outcome, by_person_id, actor, note)
         VALUES (f.branch_id, f.follow_up_id, v_at, CASE p_outcome WHEN 'reached' THEN 'recorded' ELSE p_outcome END, asker_person(),

@@ -149,6 +149,9 @@ SELECT pg_temp.contact('late-2');
 SELECT is(pg_temp.ask('am', 'resolve_follow_up', 'late-2', pg_temp.solved()) || pg_temp.ask('op', 'visit_retailer', 'late-2', pg_temp.visit(false)), '200 resolved200 open', 'a second time');
 SELECT matches(pg_temp.told('late-2'), 'sup escalated escalation-2-again-2', 'the line hears of it again');
 
+SELECT is(pg_temp.ask('am', 'record_contact', 'late-2', jsonb_build_object('outcome', 'reached', 'at', now() - interval '2 days')), '422 invalid-data',
+          'a contact before it was reopened is none of this round');
+
 -- A supervisor's word from the policy's severity up.
 UPDATE policies SET verify_severity = 2 WHERE branch_id = pg_temp.id('branch');
 SELECT pg_temp.raise('grave', p_severity => 2), pg_temp.raise('slight', p_severity => 1), pg_temp.raise('unknown'), pg_temp.raise('by-sup', p_severity => 3),

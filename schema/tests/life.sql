@@ -83,6 +83,16 @@ SELECT pg_temp.raise('one');
 SELECT matches(pg_temp.change('one', 'merged_into = pg_temp.id(''main'')'), '^RB409', 'what is merged is closed');
 SELECT matches(pg_temp.change('one', 'state = ''closed'', closed_at = now(), merged_into = follow_up_id'), '^RB409', 'nothing is merged into itself');
 
+-- Made of a missed call: closed when that turns out to have brought an order or complaint, all of them if there are several.
+INSERT INTO calls (branch_id, call, gateway_id, state, direction, from_number, to_number)
+    SELECT branch_id, c, gateway_id, 3, 'inbound', '1', '2' FROM gateways, unnest('{call-1,call-2}'::text[]) c WHERE name = 'tap-life';
+SELECT pg_temp.raise('missed');
+INSERT INTO missed_calls (branch_id, call, follow_up_id, phone, named_by)
+    VALUES (pg_temp.id('branch'), 'call-1', pg_temp.id('missed'), '1', 1000000001), (pg_temp.id('branch'), 'call-2', pg_temp.id('missed'), '1', NULL);
+SELECT matches(pg_temp.change('missed', 'state = ''closed'', closed_at = now()'), '^RB409', 'one of two calls is still to be called back for');
+UPDATE missed_calls SET named_by = 1000000001 WHERE call = 'call-2' AND follow_up_id = pg_temp.id('missed');
+SELECT is(pg_temp.change('missed', 'state = ''closed'', closed_at = now()'), 'closed', 'none is');
+
 -- No state without its facts.
 SELECT pg_temp.raise(x.state, x.state) FROM pg_temp.facts x;
 SELECT matches(pg_temp.change(x.was, x.set), '^RB409 .*' || x.why, x.what) FROM (VALUES

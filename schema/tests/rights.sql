@@ -68,14 +68,15 @@ FROM unnest('{people,retailers,retailer_changes,products,gateways,events,event_b
 SELECT is_empty($$
     SELECT t, e FROM unnest('{branches,people,retailers,retailer_changes,products,order_cycles,gateways,sources,events,event_bodies,calls,'
         'orders,order_lines,complaints,policies,policy_steps,follow_ups,follow_up_history,follow_up_steps,targets,notifications,'
-        'notification_attempts,accounts,audit_log,calendars,calendar_hours,calendar_days,work_spans,missed_calls}'::text[]) t
+        'notification_attempts,accounts,audit_log,calendars,calendar_hours,calendar_days,work_spans,missed_calls,'
+        'departments,follow_up_requests,return_visits,tasks}'::text[]) t
     CROSS JOIN (VALUES ('delete', 8), ('truncate', 32)) e (e, bit)
     WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t::regclass AND g.tgenabled = 'O' AND g.tgtype & e.bit <> 0
         AND g.tgfoid = 'refuse_removal'::regproc)
     $$, 'every table of history has its guards');
 SELECT is_empty($$
     SELECT t FROM unnest('{retailer_changes,events,event_bodies,follow_up_history,notification_attempts,audit_log,calendar_hours,calendar_days,'
-        'work_spans}'::text[]) t
+        'work_spans,return_visits}'::text[]) t
     WHERE NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = t::regclass AND g.tgtype & 16 <> 0
         AND g.tgfoid = 'refuse_change'::regproc)
     $$, 'what only grows is not rewritten');
