@@ -54,11 +54,12 @@ $$;
 COMMENT ON FUNCTION uri_segment(text) IS 'A code as one segment of a URI, percent-encoded (RFC 3986): sources are URI references.';
 
 -- Of a report of an offence whoever may not see it is told that there is one, not what or whose. A request comes before the
--- complaint's text, and its answer before that.
+-- complaint's text, and its answer before that. "tries", an extension attribute of ours, is there when somebody tried to reach
+-- the retailer and did not.
 CREATE OR REPLACE FUNCTION notification_body(p_id uuid, p_branch integer, p_follow_up bigint, p_type text, p_step text,
                                              p_recipient integer) RETURNS text
 LANGUAGE sql STABLE AS $$
-    SELECT json_build_object(
+    SELECT left(json_build_object(
         'specversion', '1.0', 'id', p_id, 'source', '/ringback/' || uri_segment(b.code),
         'type', 'ringback.follow-up.' || p_type, 'subject', f.follow_up_id::text, 'time', now(),
         'datacontenttype', 'application/json',
@@ -71,7 +72,10 @@ LANGUAGE sql STABLE AS $$
             'text', CASE WHEN w.withheld THEN '举报内容仅限授权人员查看 (a report of an offence, shown only to those who may see it)'
                          ELSE coalesce(q.answer || E'\n— ', '') || coalesce(q.text || E'\n— ', '') || c.text END,
             'raised_at', f.raised_at, 'due_at', f.due_at, 'owner', o.code, 'recipient', p.code, 'step', p_step,
-            'acknowledge_url', acknowledge_link(p_branch, p_follow_up, p_recipient)))::text
+            'acknowledge_url', acknowledge_link(p_branch, p_follow_up, p_recipient)))::text, -1)
+        || CASE WHEN f.first_try_at IS NOT NULL AND f.state IN ('open', 'acknowledged') THEN ', "tries" : ' || (
+               SELECT count(*) FROM follow_up_tries t WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id)
+           ELSE '' END || '}'
     FROM follow_ups f
     JOIN branches b USING (branch_id)
     JOIN complaints c ON c.branch_id = f.branch_id AND c.reference = f.complaint

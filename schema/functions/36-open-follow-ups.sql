@@ -84,6 +84,7 @@ BEGIN
     PERFORM make_notifications(p_branch, v_follow_up, array_fill('assigned'::text, ARRAY[cardinality(p_branch)]),
                                array_fill('assigned'::text, ARRAY[cardinality(p_branch)]), v_owner);
 
+    PERFORM arm_silence(p_branch, v_follow_up, 1);
     -- The manager may have called back before the complaint itself arrived.
     PERFORM prove_from_known_calls(p_branch, v_follow_up);
 END $$;

@@ -40,16 +40,29 @@ $$;
 COMMENT ON FUNCTION answers_for(integer, integer, integer, integer, timestamptz) IS
     'How near somebody is to a follow-up of this owner and retailer: owner, deputy, up the line, the area''s market manager, a supervisor; null: he is not.';
 
--- Item i of the arrays: this call might prove this follow-up. Gives how many were proved.
-CREATE OR REPLACE FUNCTION settle_calls(p_branch integer[], p_follow_up bigint[], p_call text[]) RETURNS integer
+DROP FUNCTION IF EXISTS settle_calls(integer[], bigint[], text[]);
+DROP FUNCTION IF EXISTS prove_from_known_calls(integer[], bigint[]);
+
+-- Item i of the arrays: this call might prove this follow-up. p_wait: false leaves out follow-ups that somebody is changing, for
+-- the clock, which holds steps already. Gives how many were proved.
+CREATE OR REPLACE FUNCTION settle_calls(p_branch integer[], p_follow_up bigint[], p_call text[], p_wait boolean DEFAULT true) RETURNS integer
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     v_proved integer;
 BEGIN
-    PERFORM FROM follow_ups f
-        WHERE (f.branch_id, f.follow_up_id) IN (SELECT * FROM unnest(p_branch, p_follow_up))
-        ORDER BY f.branch_id, f.follow_up_id FOR NO KEY UPDATE;
+    IF p_wait THEN
+        PERFORM FROM follow_ups f
+            WHERE (f.branch_id, f.follow_up_id) IN (SELECT * FROM unnest(p_branch, p_follow_up))
+            ORDER BY f.branch_id, f.follow_up_id FOR NO KEY UPDATE;
+    ELSE
+        SELECT array_agg(x.branch), array_agg(x.follow_up), array_agg(x.call) INTO p_branch, p_follow_up, p_call
+        FROM unnest(p_branch, p_follow_up, p_call) AS x (branch, follow_up, call)
+        WHERE (x.branch, x.follow_up) IN (
+            SELECT f.branch_id, f.follow_up_id FROM follow_ups f
+            WHERE (f.branch_id, f.follow_up_id) IN (SELECT * FROM unnest(p_branch, p_follow_up))
+            ORDER BY f.branch_id, f.follow_up_id FOR NO KEY UPDATE SKIP LOCKED);
+    END IF;
 
     WITH pair AS MATERIALIZED (
         SELECT f.branch_id, f.follow_up_id, f.retailer_id, c.call, c.to_phone, c.cause, coalesce(c.seconds, 0) AS seconds,
@@ -134,7 +147,7 @@ BEGIN
     SELECT count(*) INTO v_proved FROM changed c WHERE c.at IS NOT NULL;
     RETURN v_proved;
 END $$;
-COMMENT ON FUNCTION settle_calls(integer[], bigint[], text[]) IS
+COMMENT ON FUNCTION settle_calls(integer[], bigint[], text[], boolean) IS
     'Judges which of these calls prove which of these follow-ups, and keeps the others that were meant for them as tries.';
 
 -- Most calls are of operators or come in: they end at the first look, which finds nobody who answers for anything.
@@ -164,7 +177,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION prove_by_calls(integer[], text[]) IS 'Settles the open follow-ups of whoever these calls reached; says how many were proved.';
 
-CREATE OR REPLACE FUNCTION prove_from_known_calls(p_branch integer[], p_follow_up bigint[]) RETURNS integer
+CREATE OR REPLACE FUNCTION prove_from_known_calls(p_branch integer[], p_follow_up bigint[], p_wait boolean DEFAULT true) RETURNS integer
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
@@ -188,7 +201,7 @@ BEGIN
           AND EXISTS (SELECT FROM person_phones n WHERE n.branch_id = c.branch_id AND n.phone = c.from_phone)
           AND NOT EXISTS (SELECT FROM follow_up_tries t
               WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id AND t.call = c.call)) c;
-    RETURN CASE WHEN v_call IS NULL THEN 0 ELSE settle_calls(v_branch, v_follow_up, v_call) END;
+    RETURN CASE WHEN v_call IS NULL THEN 0 ELSE settle_calls(v_branch, v_follow_up, v_call, p_wait) END;
 END $$;
-COMMENT ON FUNCTION prove_from_known_calls(integer[], bigint[]) IS
+COMMENT ON FUNCTION prove_from_known_calls(integer[], bigint[], boolean) IS
     'Settles these follow-ups by the calls that are known already; says how many were proved.';

@@ -1,68 +1,124 @@
 -- The promise clock in the database: firing the steps whose time has come, and the housekeeping of every minute.
 
-CREATE OR REPLACE FUNCTION step_type(p_action text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN p_action IN ('promised', 'request') THEN 'reminded' ELSE p_action END
+DROP FUNCTION IF EXISTS step_type(text);
+CREATE OR REPLACE FUNCTION step_type(p_action text, p_whom text DEFAULT NULL) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN p_action IN ('promised', 'request') THEN 'reminded'
+                WHEN p_action <> 'unacknowledged' OR p_whom IS NULL THEN p_action
+                WHEN p_whom IN ('market_manager', 'duty_supervisor') THEN 'escalated' ELSE 'assigned' END
 $$;
-COMMENT ON FUNCTION step_type(text) IS 'What a step is told as: the time promised to a retailer and the time for a request are reminders.';
+COMMENT ON FUNCTION step_type(text, text) IS 'What a step is told as: the time promised to a retailer and the time for a request are reminders; '
+    'what nobody acknowledged is assigned once more to somebody of the same rank, and escalated up the line. In history the action alone counts.';
+
+DROP FUNCTION IF EXISTS fire_steps(integer[], bigint[], text[], text[], text[]);
 
 -- Notifies whom these steps are meant for, or skips those no longer needed, and marks them. Item i of every array is one
--- step; gives for each, in order, why it was skipped (null: it was not) and when its follow-up was made.
+-- step (p_channels: array literals, null for any channel); gives for each, in order, why it was skipped (null: it was not) and
+-- when its follow-up was made. Nobody is blamed before the calls that are known were looked at once more.
 CREATE OR REPLACE FUNCTION fire_steps(p_branch integer[], p_follow_up bigint[], p_step text[], p_action text[], p_whom text[],
-                                      OUT v_skipped text[], OUT v_made_at timestamptz[])
+                                      p_channels text[] DEFAULT NULL, OUT v_skipped text[], OUT v_made_at timestamptz[])
 LANGUAGE plpgsql AS $$
 DECLARE
     v_addressee integer[];
+    v_whom text[];
+    v_target integer[];
+    v_tries bigint[];
 BEGIN
+    PERFORM prove_from_known_calls(p_branch, p_follow_up, false);
+
     -- Whom to tell is looked up once for all that share an owner and an area: there are few of those.
-    WITH told AS MATERIALIZED (
-        SELECT f.branch_id, x.whom, f.owner_id, r.area_id, s.person_id, min(f.retailer_id) AS retailer_id, array_agg(x.n) AS items,
-               array_agg(f.created_at) AS made_at,
-               array_agg(CASE WHEN f.state = 'closed' THEN 'closed'
-                              WHEN f.state NOT IN ('open', 'acknowledged') AND x.action NOT IN ('promised', 'request')
-                                  THEN 'contacted' END) AS skipped
+    WITH one AS MATERIALIZED (
+        SELECT x.n, x.branch, x.follow_up, x.action, x.whom, f.owner_id, f.retailer_id, r.area_id, f.kind = 'report' AS report, f.created_at,
+               s.person_id,
+               CASE WHEN f.first_try_at IS NOT NULL THEN (SELECT count(*) FROM follow_up_tries t
+                   WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id) ELSE 0 END AS tries,
+               CASE WHEN f.state = 'closed' THEN 'closed'
+                    WHEN f.state NOT IN ('open', 'acknowledged') AND x.action NOT IN ('promised', 'request') THEN 'contacted'
+                    WHEN x.action = 'unacknowledged' AND f.state = 'acknowledged' THEN 'acknowledged'
+                    WHEN x.action = 'unacknowledged' AND f.first_try_at IS NOT NULL AND EXISTS (
+                        SELECT FROM follow_up_tries t
+                        WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id
+                          AND t.noted_at >= coalesce((SELECT max(h.at) FROM follow_up_history h
+                              WHERE f.reopened > 0 AND h.branch_id = f.branch_id AND h.follow_up_id = f.follow_up_id
+                                AND h.kind = 'reopened'), '-infinity')) THEN 'tried' END AS skipped
         FROM unnest(p_branch, p_follow_up, p_step, p_action, p_whom) WITH ORDINALITY AS x (branch, follow_up, step, action, whom, n)
         JOIN follow_ups f ON f.branch_id = x.branch AND f.follow_up_id = x.follow_up
         LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
         LEFT JOIN follow_up_steps s ON s.branch_id = f.branch_id AND s.follow_up_id = f.follow_up_id
             AND s.step = CASE x.whom WHEN 'requested' THEN x.step END
-        GROUP BY f.branch_id, x.whom, f.owner_id, r.area_id, s.person_id
+    ), told AS MATERIALIZED (
+        SELECT o.branch, o.whom, o.owner_id, o.area_id, o.person_id, o.report, min(o.retailer_id) AS retailer_id, array_agg(o.n) AS items
+        FROM one o WHERE o.action <> 'unacknowledged' GROUP BY 1, 2, 3, 4, 5, 6
     ), known AS MATERIALIZED (
-        SELECT t.items, t.made_at, t.skipped,
-               CASE t.whom WHEN 'requested' THEN t.person_id
-                           WHEN 'owner' THEN coalesce(t.owner_id, duty_supervisor(t.branch_id))
-                           WHEN 'market_manager' THEN coalesce(
-                               -- nearly always the owner's superior is the one: then his line is not walked
-                               (SELECT m.person_id FROM people o
-                                JOIN people m ON m.branch_id = o.branch_id AND m.person_id = o.reports_to_id
-                                WHERE o.branch_id = t.branch_id AND o.person_id = t.owner_id
-                                  AND m.role = 'market_manager' AND m.retired_at IS NULL),
-                               market_manager_of(t.branch_id, t.owner_id, t.retailer_id))
-                           ELSE duty_supervisor(t.branch_id) END AS addressee
+        SELECT t.items,
+               CASE WHEN t.whom = 'requested' THEN t.person_id
+                    WHEN t.whom IN ('owner', 'next_channel') THEN coalesce(t.owner_id, duty_supervisor(t.branch))
+                    WHEN t.report AND EXISTS (SELECT FROM report_line(t.branch)) THEN coalesce(
+                        (SELECT l.person_id FROM report_line(t.branch, t.area_id) l
+                         JOIN people p ON p.branch_id = t.branch AND p.person_id = l.person_id
+                         WHERE l.person_id IS DISTINCT FROM t.owner_id
+                         ORDER BY t.whom = 'duty_supervisor' AND p.role <> 'supervisor', l.height LIMIT 1), t.owner_id)
+                    WHEN t.whom = 'deputy' THEN coalesce(
+                        (SELECT d.person_id FROM people o JOIN people d ON d.branch_id = o.branch_id AND d.person_id = o.deputy_id
+                         WHERE o.branch_id = t.branch AND o.person_id = t.owner_id AND d.retired_at IS NULL),
+                        market_manager_of(t.branch, t.owner_id, t.retailer_id))
+                    WHEN t.whom = 'market_manager' THEN coalesce(
+                        -- nearly always the owner's superior is the one: then his line is not walked
+                        (SELECT m.person_id FROM people o
+                         JOIN people m ON m.branch_id = o.branch_id AND m.person_id = o.reports_to_id
+                         WHERE o.branch_id = t.branch AND o.person_id = t.owner_id
+                           AND m.role = 'market_manager' AND m.retired_at IS NULL),
+                        market_manager_of(t.branch, t.owner_id, t.retailer_id))
+                    ELSE duty_supervisor(t.branch) END AS addressee
         FROM told t
+    ), whole AS (
+        SELECT o.n, o.whom, k.addressee, NULL::integer AS target, o.skipped, o.created_at, o.tries
+        FROM (SELECT unnest(items) AS n, addressee FROM known) k JOIN one o ON o.n = k.n
+        UNION ALL
+        SELECT o.n, coalesce(q.v_whom, o.whom), q.v_person, q.v_target, coalesce(o.skipped, CASE WHEN q.v_person IS NULL THEN 'nobody' END),
+               o.created_at, o.tries
+        FROM one o LEFT JOIN LATERAL silence_next(o.branch, o.follow_up, o.whom) q ON o.skipped IS NULL
+        WHERE o.action = 'unacknowledged'
     )
-    SELECT array_agg(k.addressee ORDER BY i.n), array_agg(i.skipped ORDER BY i.n), array_agg(i.made_at ORDER BY i.n)
-        INTO v_addressee, v_skipped, v_made_at
-    FROM known k CROSS JOIN LATERAL unnest(k.items, k.made_at, k.skipped) AS i (n, made_at, skipped);
+    SELECT array_agg(w.addressee ORDER BY w.n), array_agg(w.skipped ORDER BY w.n), array_agg(w.created_at ORDER BY w.n),
+           array_agg(w.whom ORDER BY w.n), array_agg(w.target ORDER BY w.n), array_agg(w.tries ORDER BY w.n)
+        INTO v_addressee, v_skipped, v_made_at, v_whom, v_target, v_tries
+    FROM whole w;
 
     INSERT INTO follow_up_history (branch_id, follow_up_id, kind, details)
-    SELECT x.branch, x.follow_up, step_type(x.action), json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)
-    FROM unnest(p_branch, p_follow_up, p_action, p_step, p_whom, v_addressee, v_skipped)
-        AS x (branch, follow_up, action, step, whom, addressee, skipped)
+    SELECT x.branch, x.follow_up, step_type(x.action),
+           json_build_object('step', x.step, 'whom', x.whom, 'person', p.code)::jsonb
+           || CASE WHEN x.tries > 0 THEN jsonb_build_object('tries', x.tries) ELSE '{}' END
+    FROM unnest(p_branch, p_follow_up, p_action, p_step, v_whom, v_addressee, v_skipped, v_tries)
+        AS x (branch, follow_up, action, step, whom, addressee, skipped, tries)
     LEFT JOIN people p ON p.branch_id = x.branch AND p.person_id = x.addressee
     WHERE x.skipped IS NULL;
 
-    PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(step_type(x.action)), array_agg(x.step),
-                               array_agg(x.addressee))
-    FROM unnest(p_branch, p_follow_up, p_action, p_step, v_addressee, v_skipped)
-        AS x (branch, follow_up, action, step, addressee, skipped)
+    PERFORM make_notifications(array_agg(x.branch), array_agg(x.follow_up), array_agg(step_type(x.action, x.whom)), array_agg(x.step),
+                               array_agg(x.addressee), NULL, array_agg(x.channels), array_agg(x.target))
+    FROM unnest(p_branch, p_follow_up, p_action, p_step, v_whom, v_addressee, v_skipped, p_channels, v_target)
+        AS x (branch, follow_up, action, step, whom, addressee, skipped, channels, target)
     WHERE x.skipped IS NULL HAVING count(*) > 0;
 
-    UPDATE follow_up_steps s SET fired_at = clock_timestamp(), skipped = x.skipped
-        FROM unnest(p_branch, p_follow_up, p_step, v_skipped) AS x (branch, follow_up, step, skipped)
+    UPDATE follow_up_steps s SET fired_at = clock_timestamp(), skipped = x.skipped, whom = x.whom
+        FROM unnest(p_branch, p_follow_up, p_step, v_skipped, v_whom) AS x (branch, follow_up, step, skipped, whom)
         WHERE s.branch_id = x.branch AND s.follow_up_id = x.follow_up AND s.step = x.step;
+
+    IF 'unacknowledged' = ANY (p_action) THEN
+        INSERT INTO follow_up_steps (branch_id, follow_up_id, step, action, whom, due_at)
+        SELECT x.branch, x.follow_up, 'unacknowledged-' || substr(x.step, 16)::integer + 1, 'unacknowledged', w.stages[w.place + 1],
+               acknowledge_by(x.branch, now(), p.acknowledge_within)
+        FROM unnest(p_branch, p_follow_up, p_action, p_step, v_whom, v_skipped) AS x (branch, follow_up, action, step, whom, skipped)
+        CROSS JOIN LATERAL (SELECT q.stages, array_position(q.stages, x.whom) AS place
+            FROM (SELECT '{next_channel,deputy,market_manager,duty_supervisor}'::text[] AS stages) q) w
+        JOIN follow_ups f ON f.branch_id = x.branch AND f.follow_up_id = x.follow_up
+        JOIN policies p ON p.branch_id = f.branch_id AND p.policy_id = f.policy_id
+        WHERE x.action = 'unacknowledged' AND x.skipped IS NULL AND x.step ~ '^unacknowledged-[0-9]+$' AND w.place < 4
+          AND p.acknowledge_within IS NOT NULL
+        ON CONFLICT DO NOTHING;
+    END IF;
 END $$;
-COMMENT ON FUNCTION fire_steps(integer[], bigint[], text[], text[], text[]) IS
-    'Deals with steps that the clock has claimed: notification, history, mark; called by fire_due_steps only.';
+COMMENT ON FUNCTION fire_steps(integer[], bigint[], text[], text[], text[], text[]) IS
+    'Deals with steps that the clock has claimed: notification, history, mark, and what follows on silence.';
 
 -- p_after: a hint from the look before (null: none); rows may have been committed behind it, so that now and then the whole
 -- range is to be claimed. Claiming a step, making its notification and marking it fired is one transaction. A step that
@@ -80,21 +136,22 @@ DECLARE
     v_step text[];
     v_action text[];
     v_whom text[];
+    v_channels text[];
     v_due timestamptz[];
     v_fired record;
 BEGIN
     SELECT array_agg(q.branch_id), array_agg(q.follow_up_id), array_agg(q.step), array_agg(q.action), array_agg(q.whom),
-           array_agg(q.due_at)
-        INTO v_branch, v_follow_up, v_step, v_action, v_whom, v_due
-    FROM (SELECT s.branch_id, s.follow_up_id, s.step, s.action, s.whom, s.due_at FROM follow_up_steps s
+           array_agg(q.due_at), array_agg(q.channels::text)
+        INTO v_branch, v_follow_up, v_step, v_action, v_whom, v_due, v_channels
+    FROM (SELECT s.branch_id, s.follow_up_id, s.step, s.action, s.whom, s.due_at, s.channels FROM follow_up_steps s
           WHERE s.fired_at IS NULL AND s.due_at <= now() AND s.due_at >= coalesce(p_after, '-infinity')
           ORDER BY s.due_at LIMIT p_most FOR NO KEY UPDATE SKIP LOCKED) q;
 
     IF v_branch IS NOT NULL AND p_most > 1 THEN
-        SELECT * INTO v_fired FROM fire_steps(v_branch, v_follow_up, v_step, v_action, v_whom);
+        SELECT * INTO v_fired FROM fire_steps(v_branch, v_follow_up, v_step, v_action, v_whom, v_channels);
     ELSIF v_branch IS NOT NULL THEN
         BEGIN
-            SELECT * INTO v_fired FROM fire_steps(v_branch, v_follow_up, v_step, v_action, v_whom);
+            SELECT * INTO v_fired FROM fire_steps(v_branch, v_follow_up, v_step, v_action, v_whom, v_channels);
         EXCEPTION WHEN data_exception OR integrity_constraint_violation OR syntax_error_or_access_rule_violation
                     OR plpgsql_error OR internal_error THEN
             RAISE WARNING 'step % of follow-up % cannot be fired: %', v_step[1], v_follow_up[1], SQLERRM;
@@ -156,4 +213,5 @@ REVOKE EXECUTE ON FUNCTION tidy FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tidy TO ringback_app;
 COMMENT ON FUNCTION tidy IS 'Makes the partitions of event_bodies for this and the next two months, and says how many; counts calendars on; watches calls.';
 COMMENT ON COLUMN follow_up_steps.skipped IS 'Why nobody was notified: "late" (already past when the event arrived), "closed", "contacted", '
-    '"kept" and "replaced" (a promised time), "answered" (a request), or "failed" (it cannot be fired; the log says why).';
+    '"acknowledged", "tried" or "nobody" (nobody is left to tell; these three of silence), "kept", "answered" or "replaced" (what it was for '
+    'is over), or "failed" (it cannot be fired; the log says why).';

@@ -71,11 +71,11 @@ SELECT is((SELECT type || ' ' || (addressee_id = pg_temp.id('am')) FROM notifica
 SELECT pg_temp.raise('orphan', 'orphan', 'gone', 'complaint');
 SELECT is(pg_temp.owner('orphan'), 'sup', 'a manager who left: the duty supervisor');
 SELECT is((SELECT string_agg(step || ' ' || round(extract(epoch FROM due_at - now()) / 3600) || coalesce(' ' || skipped, ''), ', ' ORDER BY due_at)
-           FROM follow_up_steps WHERE follow_up_id = pg_temp.id('orphan')), 'reminder-50 12, reminder-75 18, overdue 24, escalation-1 25, escalation-2 26', 'the default ladder');
+           FROM follow_up_steps WHERE follow_up_id = pg_temp.id('orphan')), 'unacknowledged-1 1, reminder-50 12, reminder-75 18, overdue 24, escalation-1 25, escalation-2 26', 'the default ladder');
 SELECT pg_temp.raise('late', 'orphan', 'am', 'complaint', NULL, now() - interval '24 hours 30 minutes');
 SELECT is((SELECT string_agg(step || coalesce(' ' || skipped, '') || coalesce(' ' || (fired_at = now()), ''), ', ' ORDER BY due_at)
            FROM follow_up_steps WHERE follow_up_id = pg_temp.id('late')),
-          'reminder-50 late true, reminder-75 late true, overdue, escalation-1, escalation-2', 'of those past only the latest is left');
+          'reminder-50 late true, reminder-75 late true, overdue, escalation-1, unacknowledged-1, escalation-2', 'of those past only the latest is left');
 
 -- Reports: to whoever may see them, and to nobody else.
 SELECT pg_temp.raise('report south', 'ordinary', 'am', 'report');
@@ -99,7 +99,8 @@ INSERT INTO policy_steps (branch_id, policy_id, step, action, share, plus, whom,
     (pg_temp.id('branch'), pg_temp.id('shop hours'), 'half', 'reminded', 0.5, '0', 'owner', '{wecom,email}', 'wall'),
     (pg_temp.id('branch'), pg_temp.id('shop hours'), 'soon', 'reminded', 1, '-30 minutes', 'deputy', NULL, 'work');
 SELECT pg_temp.raise('no calendar', 'ordinary', 'am', 'inquiry');
-SELECT is((SELECT string_agg(step || ' ' || coalesce(channels::text, 'all'), ', ') FROM follow_up_steps WHERE follow_up_id = pg_temp.id('no calendar')), 'half {wecom,email}',
+SELECT is((SELECT string_agg(step || ' ' || coalesce(channels::text, 'all'), ', ') FROM follow_up_steps WHERE follow_up_id = pg_temp.id('no calendar')
+           AND action <> 'unacknowledged'), 'half {wecom,email}',
           'without a calendar there is no step in working time');
 SELECT set_calendar(pg_temp.id('branch'), (SELECT jsonb_agg(jsonb_build_object('at', 'line ' || d, 'what', 'weekly', 'day', d::text, 'hours', '00:00-08:00'))
     FROM generate_series(1, 7) d), 'tap');

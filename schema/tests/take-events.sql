@@ -197,7 +197,7 @@ SELECT is((SELECT array_agg(answer #>> '{complaint,manager}') FROM pg_temp.take(
     '{"id": "c5", "text": "x"}')), '{am,sup,am,sup,sup}',
     'by the retailer''s manager, the one that several have in common, else the supervisor');
 SELECT is((SELECT count(*) FROM follow_up_steps s JOIN follow_ups USING (branch_id, follow_up_id)
-           WHERE branch_id = pg_temp.id('branch')), 25::bigint, 'each with its ladder');
+           WHERE branch_id = pg_temp.id('branch')), 30::bigint, 'each with its ladder, and a step for silence');
 SELECT is((SELECT string_agg(DISTINCT n.state, ' ') FROM notifications n WHERE branch_id = pg_temp.id('branch')), 'stranded',
           'and a notification, which waits when nobody has a target');
 SELECT is((SELECT code FROM pg_temp.take('{"id": "c6", "retailer": "r1", "text": "x", "order": "1234567890"}')), 'bad-reference',

@@ -176,7 +176,8 @@ struct rb_promise *rb_promise_new(struct event_base *base, struct rb_db *db, voi
                                   void *ctx)
 {
     static const double bounds[] = {.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 600, 3600};
-    static const char *const actions[] = {"reminded", "overdue", "escalated", "skipped"};
+    static const char *const actions[] = {"reminded", "overdue", "escalated", "unacknowledged",
+                                          "promised", "request", "skipped"};
     struct rb_promise *promise = calloc(1, sizeof(*promise));
     RB_INVARIANT(promise != NULL);
     promise->db = db;

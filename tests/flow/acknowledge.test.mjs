@@ -6,7 +6,7 @@ import { Client } from './lib/client.mjs';
 import { Sink } from './lib/sink.mjs';
 import { eventually } from './lib/eventually.mjs';
 import { complaint, structured } from './lib/events.mjs';
-import { bringDue, followUp, steps } from './lib/look.mjs';
+import { bringDue, count, followUp, steps } from './lib/look.mjs';
 
 const w = await world({ proxy: true });
 const sink = await Sink.start();
@@ -119,5 +119,54 @@ describe('the link of a notification', () => {
       await w.proxy.back();
     }
     await eventually(async () => (await desk.request('POST', path)).status === 200, { timeout: 15_000, what: 'it is back' });
+  });
+});
+
+describe('what nobody acknowledges', () => {
+  const told = (id) =>
+    sink.requests
+      .filter(({ json }) => json?.data?.follow_up === id && json.data.step !== 'assigned')
+      .map(({ path, json }) => `${path.slice(1)} ${json.type.replace('ringback.follow-up.', '')} ${json.data.step}`);
+  const fall = async (id, step, count) => {
+    await bringDue(w.db, id, step);
+    await eventually(() => told(id).length >= count, { what: `${step} of ${id} is heard` });
+  };
+  const hours = (id) =>
+    w.db.value(
+      `SELECT round(extract(epoch FROM s.due_at - f.created_at) / 3600, 2)::float8 FROM follow_up_steps s JOIN follow_ups f USING (branch_id, follow_up_id)
+       WHERE s.follow_up_id = $1 AND s.action = 'unacknowledged' AND s.fired_at IS NULL`,
+      [id],
+    );
+
+  it('goes to the next channel, the deputy, up the line', async () => {
+    await w.addTarget('AM1', sink.url('/AM1-other'));
+    await w.addTarget('AM2', sink.url('/AM2'));
+    await w.addTarget('S2', sink.url('/S2'));
+    await w.db.force("UPDATE branches SET duty_supervisor_id = (SELECT person_id FROM people WHERE code = 'S2')");
+    const { id } = await raise();
+    assert.equal(await hours(id), 1, 'an hour after it was assigned');
+    const wanted = ['AM1-other assigned', 'AM2 assigned', 'MM1 escalated', 'S2 escalated'].map((one, i) => `${one} unacknowledged-${i + 1}`);
+    for (const n of [1, 2, 3, 4]) {
+      await fall(id, `unacknowledged-${n}`, n);
+      assert.deepEqual(told(id), wanted.slice(0, n));
+    }
+    assert.equal(await count(w.db, 'follow_up_steps', "follow_up_id = $1 AND action = 'unacknowledged'", [id]), 4, 'and there it ends');
+  });
+
+  it('stays where it is once somebody acknowledged', async () => {
+    const { id } = await raise();
+    await fall(id, 'unacknowledged-1', 1);
+    await fall(id, 'unacknowledged-2', 2);
+    const deputy = sink.requests.find(({ path, json }) => path === '/AM2' && json.data.follow_up === id);
+    assert.equal((await desk.request('POST', new URL(deputy.json.data.acknowledge_url).pathname)).status, 200, 'by the deputy\'s own link');
+    await bringDue(w.db, id, 'unacknowledged-3');
+    const skipped = () => w.db.value("SELECT skipped FROM follow_up_steps WHERE follow_up_id = $1 AND step = 'unacknowledged-3'", [id]);
+    await eventually(async () => (await skipped()) === 'acknowledged', { what: 'the next step is skipped' });
+    assert.equal(told(id).length, 2);
+    const { by } = await w.db.row(
+      "SELECT p.code AS by FROM follow_up_history h JOIN people p ON p.person_id = h.by_person_id WHERE h.follow_up_id = $1 AND h.kind = 'acknowledged'",
+      [id],
+    );
+    assert.equal(by, 'AM2');
   });
 });

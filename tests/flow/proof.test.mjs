@@ -24,7 +24,8 @@ const see = async (id, desk = s1) => (await desk.get(`/follow-ups/${id}`)).json;
 // The events of a call by AM1 to R1, unless said otherwise: answered so many minutes ago.
 function calls({ minutes = 30, seconds = 60, cause = 'normal', ...over } = {}) {
   const data = { call: randomUUID(), direction: 'outbound', from: '15400000021', to: '15400010001', ...over };
-  const at = (shift) => new Date(Date.now() - minutes * minute + shift * 1000).toISOString();
+  const answered = Date.now() - minutes * minute;
+  const at = (shift) => new Date(answered + shift * 1000).toISOString();
   const begun = [call('ringing', data, { time: at(-5) }), ...(seconds ? [call('answered', data, { time: at(0) })] : [])];
   return { id: data.call, events: [...begun, call('ended', { ...data, seconds, cause }, { time: at(seconds) })] };
 }

@@ -34,12 +34,12 @@ export const followUp = (db, id) =>
     [id],
   );
 
-// The ladder, with the hours from raised_at to each step.
+// The ladder of lateness, with the hours from raised_at to each step; what is for silence is left out.
 export const steps = (db, id) =>
   db.rows(
     `SELECT s.step, s.action, s.whom, s.fired_at, s.skipped,
             extract(epoch FROM s.due_at - f.raised_at)::float8 / 3600 AS hours
-     FROM follow_up_steps s JOIN follow_ups f USING (branch_id, follow_up_id) WHERE follow_up_id = $1 ORDER BY s.due_at, s.step`,
+     FROM follow_up_steps s JOIN follow_ups f USING (branch_id, follow_up_id) WHERE follow_up_id = $1 AND s.action <> 'unacknowledged' ORDER BY s.due_at, s.step`,
     [id],
   );
 
@@ -51,19 +51,25 @@ export const notifications = (db, id) =>
     [id],
   );
 
-// Moves a follow-up through time until one of its steps is due a moment from now.
+// Moves a follow-up through time until one of its steps is due a moment from now. What is for silence stays, unless it is such
+// a step: then it alone moves.
 export async function bringDue(db, id, step) {
   const by = await db.value(
     `SELECT (due_at - clock_timestamp() - interval '100 milliseconds')::text FROM follow_up_steps
      WHERE follow_up_id = $1 AND step = $2`,
     [id, step],
   );
+  if (step.startsWith('unacknowledged')) {
+    await db.force('UPDATE follow_up_steps SET due_at = due_at - $3::interval WHERE follow_up_id = $1 AND step = $2', [id, step, by]);
+    return;
+  }
   await db.force(
     'UPDATE follow_ups SET raised_at = raised_at - $2::interval, due_at = due_at - $2::interval WHERE follow_up_id = $1',
     [id, by],
   );
   await db.force(
-    'UPDATE follow_up_steps SET due_at = due_at - $2::interval WHERE follow_up_id = $1 AND fired_at IS NULL',
+    `UPDATE follow_up_steps SET due_at = due_at - $2::interval
+     WHERE follow_up_id = $1 AND fired_at IS NULL AND action <> 'unacknowledged'`,
     [id, by],
   );
 }

@@ -31,9 +31,14 @@ const truths = {
     'follow_ups',
     'follow_up_id',
     1,
-    "(SELECT follow_up_id FROM notifications WHERE type = 'assigned') n",
+    "(SELECT follow_up_id FROM notifications WHERE step = 'assigned' AND passed_on_from IS NULL) n",
   ),
-  'follow-ups without their five steps': without('follow_ups', 'follow_up_id', 5, 'follow_up_steps'),
+  'follow-ups without their five steps': without(
+    'follow_ups',
+    'follow_up_id',
+    5,
+    "(SELECT follow_up_id FROM follow_up_steps WHERE action <> 'unacknowledged') s",
+  ),
   'counters that differ from the lines': `
     SELECT count(*) FROM cycle_uses u FULL JOIN (
       SELECT cycle_id, retailer_id, product_id, sum(granted_cartons) AS granted
