@@ -20,7 +20,7 @@ async function raise() {
   const { json } = await w.post(structured(complaint({ retailer: 'R1', text: '秘密的内容' })));
   const id = json.complaint.follow_up;
   const of = () => sink.requests.find(({ json }) => json?.data?.follow_up === id);
-  await eventually(() => of(), { what: 'it is told' });
+  await eventually(() => of(), { timeout: 20_000, what: 'it is told' });
   const url = of().json.data.acknowledge_url;
   assert.match(url, /^http:\/\/console\.test\/a\/[\w-]+$/, 'under public_url');
   return { id, reference: json.complaint.reference, path: new URL(url).pathname };
