@@ -17,7 +17,7 @@ END $$;
 COMMENT ON FUNCTION notification_summary(bigint, uuid) IS 'A notification as lists show it.';
 
 CREATE OR REPLACE FUNCTION notification_states() RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT '{waiting,sending,delivered,failed,stranded,passed_on,cancelled}'::text[]
+    SELECT '{waiting,sending,inbox,delivered,failed,stranded,passed_on,cancelled}'::text[]
 $$;
 COMMENT ON FUNCTION notification_states() IS 'The states of a notification.';
 

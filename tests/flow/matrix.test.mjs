@@ -57,6 +57,14 @@ async function placeElsewhere() {
 // A report of an offence about AM1's retailer: inspectors alone see it.
 const report = (await w.post(structured(complaint({ retailer: 'R1', kind: 'report', text: '举报' })))).json.complaint;
 
+const target = async (person, branch = 'main') => {
+  await w.must(['--branch', branch, 'target', 'add', person, 'webhook', 'http://127.0.0.1:9/x']);
+  return w.db.value('SELECT max(target_id) FROM targets');
+};
+made.own.target = await target('AM1');
+made.foreign.target = await target('AM3');
+made.other.target = await target('ELSEWHEREAM', 'elsewhere');
+
 // What stands for the first {name} of a path: an id of AM1's and MM1's own, of somebody else's (AM3's and MM2's),
 // and of another branch. Operations that are in no row of this table are tried with ids that do not exist.
 const byPath = [
@@ -65,6 +73,7 @@ const byPath = [
   [/^\/api\/v1\/complaints\/\{reference\}/, (whose) => made[whose].complaint],
   [/^\/api\/v1\/calls\/\{(call|id)\}/, (whose) => made[whose].call],
   [/^\/api\/v1\/follow-ups\/\{id\}/, (whose) => made[whose].follow_up],
+  [/^\/api\/v1\/targets\/\{id\}/, (whose) => made[whose].target],
 ];
 const idFor = (operation) => byPath.find(([pattern]) => pattern.test(operation.path))?.[1];
 const fill = (operation, first) => {
