@@ -135,6 +135,8 @@ LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE follow_up_requests SET withdrawn_at = now()
         WHERE branch_id = f.branch_id AND follow_up_id = f.follow_up_id AND answered_at IS NULL AND withdrawn_at IS NULL;
+    UPDATE follow_up_steps SET fired_at = now(), skipped = 'closed'
+        WHERE branch_id = f.branch_id AND follow_up_id = f.follow_up_id AND action = 'request' AND fired_at IS NULL;
     UPDATE follow_ups SET state = 'closed', closed_at = now() WHERE branch_id = f.branch_id AND follow_up_id = f.follow_up_id;
     PERFORM note_history(f.branch_id, f.follow_up_id, 'closed', p_by, p_details), tell(f, 'closed', 'closed', f.owner_id);
 END $$;

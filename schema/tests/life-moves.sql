@@ -260,6 +260,14 @@ INSERT INTO follow_up_requests (branch_id, follow_up_id, number, asked_id, asked
     VALUES (pg_temp.id('branch'), pg_temp.id('asked-report'), 9, pg_temp.id('del'), pg_temp.id('insp'), 'x', now());
 SELECT is(pg_temp.ask('del', 'note_follow_up', 'asked-report', '{"text": "x"}'), '404 not-found', 'not even who is asked by mistake');
 
+SELECT pg_temp.raise('withdrawn');
+SELECT is(pg_temp.ask('am', 'ask_department', 'withdrawn', pg_temp.request('{"person": "del"}')), '200 open', 'asked');
+SELECT pg_temp.contact('withdrawn'), pg_temp.ask('am', 'resolve_follow_up', 'withdrawn', pg_temp.solved());
+SELECT is(pg_temp.ask('op', 'visit_retailer', 'withdrawn', pg_temp.visit(true)), '200 closed', 'and closed before he answered');
+SELECT is(pg_temp.ask('del', 'note_follow_up', 'withdrawn', '{"text": "x"}'), '404 not-found', 'he is asked no more');
+SELECT is(pg_temp.ask('op', 'reopen_follow_up', 'withdrawn', '{"reason": "x"}') || ' ' || pg_temp.steps('withdrawn', 'request%'),
+          '200 open request-1 closed, request-1-late closed', 'not even when it is reopened');
+
 -- Merging repeats.
 SELECT pg_temp.raise('first', '5 hours', p_category => 'short-delivery'), pg_temp.raise('second', '1 hour', p_category => 'short-delivery'), pg_temp.raise('third', p_category => 'price'),
        pg_temp.raise('other-shop', p_retailer => 'r-am-2'), pg_temp.raise('report', p_kind => 'report');

@@ -235,6 +235,7 @@ describe('many at once', () => {
       }
       assert.ok(left.some(({ state }) => state === 'open'));
     }
+    assert.equal(await w.db.value('SELECT deadlocks::integer FROM pg_stat_database WHERE datname = current_database()'), 0);
   });
 
   it('hand over, note and call back: each change counts, the last owner is one', async () => {
