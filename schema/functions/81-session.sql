@@ -3,6 +3,10 @@
 --
 -- Lock order: login_failures of the account, login_failures of the address, accounts, sessions.
 
+DROP FUNCTION IF EXISTS login_blocked(text, text);
+DROP FUNCTION IF EXISTS log_in_look(text, text);
+DROP FUNCTION IF EXISTS log_in_end(text, text, boolean, text, text, bytea, text);
+
 CREATE OR REPLACE FUNCTION login_keys(p_name text, p_address text, OUT account bytea, OUT address bytea)
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -27,20 +31,22 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION login_wait(text, integer) IS 'How long no try is looked at after so many failures; null: not at all.';
 
-CREATE OR REPLACE FUNCTION login_blocked(p_name text, p_address text) RETURNS integer
+CREATE OR REPLACE FUNCTION login_blocked(p_name text, p_address text, OUT account_wait integer, OUT address_wait integer)
 LANGUAGE sql STABLE AS $$
-    SELECT coalesce(ceil(extract(epoch FROM max(f.blocked_until) - clock_timestamp())), 0)::integer
-    FROM login_keys(p_name, p_address) k
-    JOIN login_failures f ON (f.kind, f.key_hash) IN (('account', k.account), ('address', k.address))
-    WHERE f.blocked_until > clock_timestamp()
+    SELECT coalesce(max(x.seconds) FILTER (WHERE x.kind = 'account'), 0), coalesce(max(x.seconds) FILTER (WHERE x.kind = 'address'), 0)
+    FROM (SELECT f.kind, ceil(extract(epoch FROM f.blocked_until - clock_timestamp()))::integer AS seconds
+          FROM login_keys(p_name, p_address) k
+          JOIN login_failures f ON (f.kind, f.key_hash) IN (('account', k.account), ('address', k.address))
+          WHERE f.blocked_until > clock_timestamp()) x
 $$;
-COMMENT ON FUNCTION login_blocked(text, text) IS 'Seconds until a try with this name from this address is looked at; 0: now.';
+COMMENT ON FUNCTION login_blocked(text, text) IS 'Seconds until a try with this name, and from this address, is looked at; 0: now.';
 
-CREATE OR REPLACE FUNCTION log_in_look(p_name text, p_address text, OUT password_hash text, OUT wait_seconds integer)
+CREATE OR REPLACE FUNCTION log_in_look(p_name text, p_address text, OUT password_hash text, OUT account_wait integer,
+                                       OUT address_wait integer)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 BEGIN
-    wait_seconds := login_blocked(p_name, p_address);
-    IF wait_seconds = 0 THEN
+    SELECT * INTO account_wait, address_wait FROM login_blocked(p_name, p_address);
+    IF account_wait = 0 AND address_wait = 0 THEN
         SELECT a.password_hash INTO password_hash FROM accounts a
             LEFT JOIN people p ON p.branch_id = a.branch_id AND p.person_id = a.person_id
             WHERE a.name = p_name AND a.disabled_at IS NULL AND p.retired_at IS NULL;
@@ -78,7 +84,8 @@ COMMENT ON FUNCTION note_login_failure(accounts, text, integer) IS 'A failed log
 -- A burst of tries that were all looked at before the first of them failed is refused here: a right password among them too.
 CREATE OR REPLACE FUNCTION log_in_end(p_name text, p_address text, p_matches boolean, p_hash text, p_fresh text,
                                       p_token_hash bytea, p_agent text,
-                                      OUT wait_seconds integer, OUT account text, OUT role text, OUT person text)
+                                      OUT account_wait integer, OUT address_wait integer, OUT account text, OUT role text,
+                                      OUT person text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
     k record;
@@ -87,8 +94,8 @@ BEGIN
     k := login_keys(p_name, p_address);
     PERFORM FROM login_failures WHERE kind = 'account' AND key_hash = k.account FOR UPDATE;
     PERFORM FROM login_failures WHERE kind = 'address' AND key_hash = k.address FOR UPDATE;
-    wait_seconds := login_blocked(p_name, p_address);
-    IF wait_seconds > 0 THEN
+    SELECT * INTO account_wait, address_wait FROM login_blocked(p_name, p_address);
+    IF account_wait > 0 OR address_wait > 0 THEN
         RETURN;
     END IF;
     SELECT * INTO v_account FROM accounts a WHERE a.name = p_name FOR NO KEY UPDATE;
@@ -219,7 +226,8 @@ CREATE OR REPLACE FUNCTION password_look(p_token_hash bytea, p_address text, OUT
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 BEGIN
     IF enter_quietly(p_token_hash) THEN
-        SELECT * INTO password_hash, wait_seconds FROM log_in_look(asker_actor(), p_address);
+        SELECT x.password_hash, greatest(x.account_wait, x.address_wait) INTO password_hash, wait_seconds
+            FROM log_in_look(asker_actor(), p_address) x;
     END IF;
 END $$;
 GRANT EXECUTE ON FUNCTION password_look TO ringback_console;
@@ -238,7 +246,7 @@ BEGIN
     k := login_keys(asker_actor(), p_address);
     PERFORM FROM login_failures WHERE kind = 'account' AND key_hash = k.account FOR UPDATE;
     PERFORM FROM login_failures WHERE kind = 'address' AND key_hash = k.address FOR UPDATE;
-    wait_seconds := login_blocked(asker_actor(), p_address);
+    SELECT greatest(x.account_wait, x.address_wait) INTO wait_seconds FROM login_blocked(asker_actor(), p_address) x;
     changed := false;
     IF wait_seconds > 0 THEN
         RETURN;

@@ -1,1 +1,1 @@
-SELECT password_hash, wait_seconds FROM log_in_look($1, $2)
+SELECT password_hash, account_wait, address_wait FROM log_in_look($1, $2)

@@ -8,7 +8,7 @@ INSERT INTO people (branch_id, code, name, role) SELECT branch, c, c, r FROM t, 
 SELECT add_account(branch, 'tap-anna', 'operator', 'o', 'hash', 'tap') FROM t;
 SELECT add_account(branch, 'tap-gone', 'operator', NULL, 'hash', 'tap') FROM t;
 CREATE FUNCTION pg_temp.try(p_name text, p_address text, p_matches boolean, p_token text DEFAULT 'x') RETURNS text LANGUAGE sql AS $$
-    SELECT CASE WHEN wait_seconds > 0 THEN 'wait' ELSE coalesce(account || ' ' || role || ' ' || coalesce(person, '-'), 'wrong') END
+    SELECT CASE WHEN account_wait + address_wait > 0 THEN 'wait' ELSE coalesce(account || ' ' || role || ' ' || coalesce(person, '-'), 'wrong') END
     FROM log_in_end(p_name, p_address, p_matches, 'hash', NULL, sha256(p_token::bytea), 'browser') $$;
 
 SELECT is(login_wait('account', n), w, format('an account waits %s after %s failures', w, n)) FROM (VALUES (4, NULL::interval),
@@ -24,7 +24,7 @@ SELECT is(pg_temp.try('tap-anna', '10.0.0.1', true, 'b'), 'tap-anna operator o',
 SELECT is(pg_temp.try('tap-anna', '10.0.0.1', false), 'wrong', 'and forgotten with a success') FROM generate_series(1, 5);
 SELECT is(pg_temp.try('tap-anna', '10.0.0.1', false), 'wait', 'after five nothing is looked at');
 SELECT is(pg_temp.try('tap-anna', '10.9.9.9', true, 'c'), 'wait', 'not the right password either, from wherever');
-SELECT ok((SELECT wait_seconds = 1 AND password_hash IS NULL FROM log_in_look('tap-anna', '10.9.9.9')), 'nor is its hash given');
+SELECT ok((SELECT account_wait = 1 AND address_wait = 0 AND password_hash IS NULL FROM log_in_look('tap-anna', '10.9.9.9')), 'nor is its hash given');
 SELECT is((SELECT failures FROM login_failures, login_keys('tap-anna', '10.0.0.1') k WHERE key_hash = k.account), 5,
           'tries that are not looked at do not count');
 UPDATE login_failures SET blocked_until = clock_timestamp() - interval '1 second';
@@ -61,7 +61,7 @@ SELECT is((SELECT array_agg(details ->> 'failures' ORDER BY at, audit_id) FROM a
 SELECT change_account(branch, 'tap-anna', 'new hash', false, 'tap') FROM t;
 SELECT is((SELECT count(*) FROM sessions s JOIN accounts a USING (branch_id, account_id) WHERE a.name = 'tap-anna' AND ended_at IS NULL),
           0::bigint, 'a new password by the administrator ends every session');
-SELECT is((SELECT wait_seconds FROM log_in_look('tap-anna', '10.0.0.5')), 0, 'and forgets the account''s failures');
+SELECT is((SELECT account_wait FROM log_in_look('tap-anna', '10.0.0.5')), 0, 'and forgets the account''s failures');
 
 SELECT throws_ok(format('SELECT set_branch_sessions(%s, %L, NULL, ''tap'')', branch, v), 'P0001', NULL, v || ' is refused')
     FROM t, unnest('{soon,10 seconds,-1 hours,1 year}'::text[]) v;

@@ -3,6 +3,7 @@
  */
 #include "server/console/answer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct rb_header always[] = {
@@ -46,4 +47,13 @@ void rb_answer_unavailable(struct rb_request *req, enum rb_err err)
                          : err == RB_ERR_AWAY ? "the database is away: try again"
                                               : "too busy: try again";
     rb_answer_problem(req, 503, err == RB_ERR_FULL ? "busy" : "unavailable", detail, NULL, &later, 1);
+}
+
+void rb_answer_throttled(struct rb_request *req, int64_t seconds)
+{
+    char text[24];
+    struct rb_header later = {"Retry-After", text};
+    snprintf(text, sizeof(text), "%lld", (long long)seconds);
+    rb_answer_problem(req, 429, "too-many-tries", "too many tries failed: wait, then try again", NULL, &later,
+                      1);
 }

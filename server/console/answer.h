@@ -14,5 +14,7 @@ void rb_answer_problem(struct rb_request *req, int status, const char *code, con
                        const char *errors, const struct rb_header *headers, size_t n);
 /* 503 with Retry-After: for a queue that is full or a database that did not answer (err). */
 void rb_answer_unavailable(struct rb_request *req, enum rb_err err);
+/* 429 with Retry-After: too many log-ins failed. */
+void rb_answer_throttled(struct rb_request *req, int64_t seconds);
 
 #endif

@@ -18,6 +18,7 @@
 #include "common/utf8.h"
 #include "server/console/answer.h"
 #include "server/console/body.h"
+#include "server/console/throttle.h"
 
 #define STEP_US (4 * RB_SECOND)
 enum { BODY_MOST = 8192, NAME_MOST = 100, AGENT_MOST = 300, ANSWER_MOST = 4096 };
@@ -30,6 +31,7 @@ struct rb_login {
     struct rb_db *db;
     struct rb_hasher *hasher;
     const struct rb_guard *guard;
+    struct rb_throttle *throttle;
     struct rb_metric *outcomes;
 };
 
@@ -78,13 +80,24 @@ static void end_database(struct attempt *attempt, enum rb_err err)
 
 static void end_throttled(struct attempt *attempt, int64_t wait)
 {
-    char seconds[24];
-    struct rb_header later = {"Retry-After", seconds};
-    snprintf(seconds, sizeof(seconds), "%lld", (long long)wait);
     count(attempt, "throttled");
-    rb_answer_problem(attempt->req, 429, "too-many-tries", "too many tries failed: wait, then try again",
-                      NULL, &later, 1);
+    rb_answer_throttled(attempt->req, wait);
     free_attempt(attempt);
+}
+
+/* Ends the attempt when the database says that it is not looked at. */
+static bool is_throttled(struct attempt *attempt, const struct rb_result *result)
+{
+    struct rb_throttle *throttle = attempt->login->throttle;
+    int64_t by_name = rb_result_int(result, 0, rb_result_column(result, "account_wait"));
+    int64_t by_address = rb_result_int(result, 0, rb_result_column(result, "address_wait"));
+    int64_t now = rb_clock_mono();
+    if (by_name <= 0 && by_address <= 0)
+        return false;
+    rb_throttle_note_name(throttle, attempt->name, by_name, now);
+    rb_throttle_note_address(throttle, rb_request_peer(attempt->req), by_address, now);
+    end_throttled(attempt, by_name > by_address ? by_name : by_address);
+    return true;
 }
 
 static void end_wrong(struct attempt *attempt)
@@ -127,10 +140,9 @@ static void on_end(void *ctx, enum rb_err err, const struct rb_result *result)
         end_database(attempt, err);
         return;
     }
-    int64_t wait = rb_result_int(result, 0, rb_result_column(result, "wait_seconds"));
-    if (wait > 0)
-        end_throttled(attempt, wait);
-    else if (rb_result_is_null(result, 0, rb_result_column(result, "account")))
+    if (is_throttled(attempt, result))
+        return;
+    if (rb_result_is_null(result, 0, rb_result_column(result, "account")))
         end_wrong(attempt);
     else
         end_logged_in(attempt, result);
@@ -183,14 +195,28 @@ static void on_looked(void *ctx, enum rb_err err, const struct rb_result *result
         end_database(attempt, err);
         return;
     }
-    int64_t wait = rb_result_int(result, 0, rb_result_column(result, "wait_seconds"));
-    const char *hash = rb_result_text(result, 0, rb_result_column(result, "password_hash"));
-    if (wait > 0) {
-        end_throttled(attempt, wait);
+    if (is_throttled(attempt, result))
         return;
-    }
+    const char *hash = rb_result_text(result, 0, rb_result_column(result, "password_hash"));
     attempt->hash = hash ? strdup(hash) : NULL;
     err = rb_hasher_verify(attempt->login->hasher, hash, attempt->password, NULL, on_verified, attempt);
+    if (err != RB_OK)
+        end_unavailable(attempt, err);
+}
+
+static void ask_hash(struct attempt *attempt)
+{
+    struct rb_login *login = attempt->login;
+    rb_addr_format(rb_request_peer(attempt->req), false, attempt->address);
+    struct rb_params *params = rb_params_new();
+    rb_param_text(params, attempt->name);
+    rb_param_text(params, attempt->address);
+    struct rb_db_step step = {.statement = &look, .params = params};
+    enum rb_err err = RB_ERR_AWAY;
+    if (rb_db_is_up(login->db))
+        err = rb_db_submit(login->db, &step, 1, STEP_US, on_looked, attempt);
+    else
+        rb_params_free(params);
     if (err != RB_OK)
         end_unavailable(attempt, err);
 }
@@ -234,18 +260,11 @@ void rb_login_handle(struct rb_login *login, struct rb_request *req)
         refuse_body(req, body);
         return;
     }
-    rb_addr_format(rb_request_peer(req), false, attempt->address);
-    struct rb_params *params = rb_params_new();
-    rb_param_text(params, attempt->name);
-    rb_param_text(params, attempt->address);
-    struct rb_db_step step = {.statement = &look, .params = params};
-    enum rb_err err = RB_ERR_AWAY;
-    if (rb_db_is_up(login->db))
-        err = rb_db_submit(login->db, &step, 1, STEP_US, on_looked, attempt);
+    int64_t wait = rb_throttle_wait(login->throttle, attempt->name, rb_request_peer(req), rb_clock_mono());
+    if (wait > 0)
+        end_throttled(attempt, wait);
     else
-        rb_params_free(params);
-    if (err != RB_OK)
-        end_unavailable(attempt, err);
+        ask_hash(attempt);
 }
 
 size_t rb_login_body_limit(const struct rb_request *req)
@@ -262,11 +281,15 @@ struct rb_login *rb_login_new(struct rb_db *db, struct rb_hasher *hasher, const 
     if (!outcomes)
         outcomes = rb_counter("ringback_logins",
                               "Log-ins tried, by outcome: in, wrong, throttled, unavailable.", "outcome");
-    *login = (struct rb_login){.db = db, .hasher = hasher, .guard = guard, .outcomes = outcomes};
+    *login = (struct rb_login){
+        .db = db, .hasher = hasher, .guard = guard, .throttle = rb_throttle_new(), .outcomes = outcomes};
     return login;
 }
 
 void rb_login_free(struct rb_login *login)
 {
+    if (!login)
+        return;
+    rb_throttle_free(login->throttle);
     free(login);
 }

@@ -7,7 +7,6 @@
 
 #include <jansson.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,24 +81,21 @@ static void end_database(struct renewal *renewal, enum rb_err err)
 }
 
 static void end_refused(struct renewal *renewal, int status, const char *code, const char *detail,
-                        const char *errors, const struct rb_header *header)
+                        const char *errors)
 {
-    rb_answer_problem(renewal->req, status, code, detail, errors, header, header ? 1 : 0);
+    rb_answer_problem(renewal->req, status, code, detail, errors, NULL, 0);
     free_renewal(renewal);
 }
 
 static void end_gone(struct renewal *renewal)
 {
-    end_refused(renewal, 401, "unauthorized", "log in first: there is no session, or it has ended", NULL,
-                NULL);
+    end_refused(renewal, 401, "unauthorized", "log in first: there is no session, or it has ended", NULL);
 }
 
 static void end_throttled(struct renewal *renewal, int64_t wait)
 {
-    char seconds[24];
-    struct rb_header later = {"Retry-After", seconds};
-    snprintf(seconds, sizeof(seconds), "%lld", (long long)wait);
-    end_refused(renewal, 429, "too-many-tries", "too many tries failed: wait, then try again", NULL, &later);
+    rb_answer_throttled(renewal->req, wait);
+    free_renewal(renewal);
 }
 
 /* --- the steps, the last one first --- */
@@ -120,8 +116,7 @@ static void on_changed(void *ctx, enum rb_err err, const struct rb_result *resul
     else if (!rb_result_bool(result, 0, changed))
         end_refused(
             renewal, 422, "invalid-data", "the old password is wrong",
-            "[{\"pointer\": \"/old\", \"code\": \"wrong-password\", \"detail\": \"it is another one\"}]",
-            NULL);
+            "[{\"pointer\": \"/old\", \"code\": \"wrong-password\", \"detail\": \"it is another one\"}]");
     else {
         rb_answer(renewal->req, 204, NULL, NULL, 0, "", 0);
         free_renewal(renewal);
@@ -221,7 +216,7 @@ void rb_password_handle(struct rb_password *room, struct rb_request *req)
     const char *fault = fault_of(body);
     if (fault)
         end_refused(renewal, 422, "invalid-data", "this cannot be the new password, or the body is another",
-                    fault, NULL);
+                    fault);
     else
         begin(renewal);
 }

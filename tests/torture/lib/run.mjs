@@ -10,12 +10,13 @@ import { rows as promise } from '../rows/promise.mjs';
 import { rows as standby } from '../rows/standby.mjs';
 import { rows as machine } from '../rows/machine.mjs';
 import { rows as clients } from '../rows/clients.mjs';
+import { rows as logins } from '../rows/logins.mjs';
 
 // A row: {name, title, only: "full" or nothing, run({short, many, open, adopt})}. many(few, lots) chooses a number,
 // open(name, options) makes an arena that is closed when the row is over, adopt(cluster, end) lets it take place on
 // another cluster. run gives {did, acknowledged, lost, twice, seconds, faults}: what was done, what the oracle saw, the
 // longest time without service, and all else that is wrong.
-const all = [...killed, ...database, ...events, ...outbox, ...promise, ...standby, ...machine, ...clients];
+const all = [...killed, ...database, ...events, ...outbox, ...promise, ...standby, ...machine, ...clients, ...logins];
 
 const args = process.argv.slice(2);
 const short = args.includes('--short');

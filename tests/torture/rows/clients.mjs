@@ -21,7 +21,7 @@ const head = (gateway, ...lines) =>
 // Runs work beside a well-behaved client; gives what that one saw, alone (before or after) and in bad company, and by
 // how much the daemon grew. From then on this process takes what time the others leave: how the daemon treats its clients is what
 // counts, not how the kernel treats its processes.
-async function beside({ world }, work) {
+export async function beside({ world }, work) {
   const probe = await Probe.start(world);
   const quiet = await probe.during(() => pause(1500));
   setPriority(Math.max(10, getPriority()));
