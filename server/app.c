@@ -39,6 +39,7 @@
 #include "server/intake/intake.h"
 #include "server/outbox/outbox.h"
 #include "server/promise/promise.h"
+#include "server/promise/watch.h"
 
 enum { DRAIN_SECONDS = 10, WHY_BYTES = 512, CONFIG_WHY_BYTES = 8192, SIGNALS = 3, PASSWORDS_WAITING = 128 };
 
@@ -63,6 +64,7 @@ struct app {
     struct rb_intake *intake;
     struct rb_outbox *outbox;
     struct rb_promise *promise;
+    struct rb_promise_watch *promise_watch;
     struct rb_gateway_ctx gateway;
     struct rb_document *document;
     struct rb_guard *guard;
@@ -381,6 +383,7 @@ static void open_rooms(struct app *app)
     app->intake = rb_intake_new(app->base, app->db[POOL_INTAKE], &intake);
     app->outbox = rb_outbox_new(app->base, app->db[POOL_OUTBOX], &outbox);
     app->promise = rb_promise_new(app->base, app->db[POOL_CLOCK], on_steps_fired, app);
+    app->promise_watch = rb_promise_watch_new(app->base, app->db[POOL_OUTBOX]);
     RB_INVARIANT(app->outbox && app->promise);
     app->gateway = (struct rb_gateway_ctx){.auth = app->auth, .intake = app->intake};
 }
@@ -463,6 +466,7 @@ static void close_all(struct app *app)
     rb_hasher_free(app->hasher);
     for (int i = 0; i < POOLS; i++)
         rb_db_free(app->db[i]);
+    rb_promise_watch_free(app->promise_watch);
     rb_promise_free(app->promise);
     rb_outbox_free(app->outbox);
     rb_intake_free(app->intake);

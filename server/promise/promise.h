@@ -4,7 +4,7 @@
  * claims it, makes its notifications and marks it fired, in one transaction. Called by app.c only. Several
  * daemons may do this side by side.
  *
- * Files: clock (the timer and its looks), tidy (the hourly housekeeping of the database).
+ * Files: clock (the timer and its looks), tidy (the hourly housekeeping of the database), watch (gauges).
  */
 #ifndef RB_SERVER_PROMISE_PROMISE_H
 #define RB_SERVER_PROMISE_PROMISE_H
