@@ -40,15 +40,15 @@ COMMENT ON FUNCTION lock_follow_up(bigint, jsonb, boolean) IS
 
 CREATE OR REPLACE FUNCTION check_charge(f follow_ups) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF asker_role() = 'supervisor' OR (asker_role() = 'inspector' AND f.kind = 'report')
-        OR f.owner_id = ANY (asker_managers() || asker_person()) THEN
+    IF f.owner_id = ANY (asker_managers() || asker_person()) OR may_acknowledge(f, asker_person()) THEN
         RETURN;
     END IF;
     PERFORM refuse(403, 'not-in-charge', format('%s owns this follow-up: this is for him, his deputy, his market manager or a supervisor',
         coalesce((SELECT code FROM people WHERE branch_id = f.branch_id AND person_id = f.owner_id), 'nobody')));
 END $$;
 COMMENT ON FUNCTION check_charge(follow_ups) IS
-    'Refuses (403 not-in-charge) who sees a follow-up but is neither its owner, his deputy or market manager, nor a supervisor.';
+    'Refuses (403 not-in-charge) who sees a follow-up but is neither its owner, his deputy, up his line, nor a supervisor; '
+    'of a report who may not see reports.';
 
 CREATE OR REPLACE FUNCTION check_move(f follow_ups, p_to text) RETURNS void LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -201,7 +201,8 @@ BEGIN
     v_step := regexp_replace(s.step, '-again-[0-9]+$', '') || '-again-' || p_round;
     INSERT INTO follow_up_steps (branch_id, follow_up_id, step, action, whom, channels, due_at)
         VALUES (s.branch_id, s.follow_up_id, v_step, s.action, s.whom, s.channels, now());
-    PERFORM fire_steps(ARRAY[s.branch_id], ARRAY[s.follow_up_id], ARRAY[v_step], ARRAY[s.action], ARRAY[s.whom]);
+    PERFORM fire_steps(ARRAY[s.branch_id], ARRAY[s.follow_up_id], ARRAY[v_step], ARRAY[s.action], ARRAY[s.whom],
+                       ARRAY[s.channels::text]);
 END $$;
 COMMENT ON FUNCTION rearm_ladder(follow_ups, integer) IS 'A reopened follow-up whose deadline has passed goes up the line at once.';
 
