@@ -69,6 +69,12 @@ BEGIN
     SELECT * FROM unnest(p_branch, v_follow_up, p_complaint, p_retailer, v_owner, v_policy, p_raised, v_due, p_kind, p_category,
                          p_severity, v_area, v_work_due, v_calendar);
 
+    -- Somebody who hands over and leaves holds his row meanwhile: who was the owner a moment ago may be gone.
+    IF EXISTS (SELECT FROM unnest(p_branch, v_owner) AS x (branch, owner)
+               JOIN people p ON p.branch_id = x.branch AND p.person_id = x.owner WHERE p.retired_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'an owner left meanwhile' USING ERRCODE = 'serialization_failure';
+    END IF;
+
     -- Of the steps that are past already only the latest is left for the clock, which fires it at once.
     INSERT INTO follow_up_steps (branch_id, follow_up_id, step, action, whom, channels, due_at, fired_at, skipped)
     SELECT branch, follow_up, step, action, whom, channels, due_at, CASE WHEN late THEN now() END, CASE WHEN late THEN 'late' END

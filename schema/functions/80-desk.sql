@@ -27,21 +27,27 @@ LANGUAGE sql STABLE AS $$ SELECT (p_status, NULL, p_etag, p_location, p_body::te
 GRANT EXECUTE ON FUNCTION answer_json TO ringback_console;
 COMMENT ON FUNCTION answer_json(anyelement, integer, text, text) IS 'An answer of json or jsonb; etag without quotes.';
 
--- The people whose retailers somebody sees: himself, those he stands in for, and for a market manager everybody below him and
--- the account managers of his area.
+-- The people whose retailers somebody sees: himself and those who are on leave and for whom he stands in; with each market
+-- manager among them everybody below him and the account managers of his area.
 CREATE OR REPLACE FUNCTION managers_of(p_branch integer, p_person integer, p_role text) RETURNS integer[]
 LANGUAGE sql STABLE AS $$
-    WITH RECURSIVE below AS (
-        SELECT p_person AS person_id
+    WITH RECURSIVE acted AS (
+        SELECT p_person AS person_id, p_role AS role WHERE p_person IS NOT NULL
         UNION
-        SELECT p.person_id FROM below b JOIN people p ON p.branch_id = p_branch AND p.reports_to_id = b.person_id
-        WHERE p_role = 'market_manager'
+        SELECT o.person_id, o.role FROM absences a JOIN people o ON o.branch_id = a.branch_id AND o.person_id = a.person_id
+        WHERE a.branch_id = p_branch AND a.cancelled_at IS NULL AND a.ends_at > now() AND a.starts_at <= now()
+          AND o.retired_at IS NULL AND o.person_id <> p_person AND stand_in(p_branch, o.person_id) = p_person
+    ), below AS (
+        SELECT person_id, role = 'market_manager' AS market FROM acted
+        UNION
+        SELECT p.person_id, true FROM below b JOIN people p ON p.branch_id = p_branch AND p.reports_to_id = b.person_id WHERE b.market
     )
     SELECT array_agg(x.person_id) FROM (
-        SELECT b.person_id FROM below b WHERE b.person_id IS NOT NULL
+        SELECT b.person_id FROM below b
         UNION
-        SELECT a.person_id FROM people m JOIN people a ON a.branch_id = m.branch_id AND a.area_id = m.area_id
-            WHERE m.branch_id = p_branch AND m.person_id = p_person AND p_role = 'market_manager' AND a.role = 'account_manager'
+        SELECT a.person_id FROM acted t JOIN people m ON m.branch_id = p_branch AND m.person_id = t.person_id
+            JOIN people a ON a.branch_id = m.branch_id AND a.area_id = m.area_id
+            WHERE t.role = 'market_manager' AND a.role = 'account_manager'
         ) x
 $$;
 COMMENT ON FUNCTION managers_of(integer, integer, text) IS 'Whose retailers and follow-ups are those of this person in this role.';
