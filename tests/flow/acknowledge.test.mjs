@@ -117,6 +117,7 @@ describe('the link of a notification', () => {
       assert.ok(answer.headers['retry-after']);
     } finally {
       await w.proxy.back();
+      await w.ready();
     }
     await eventually(async () => (await desk.request('POST', path)).status === 200, { timeout: 15_000, what: 'it is back' });
   });
