@@ -255,6 +255,65 @@ describe('many at once', () => {
     assert.equal(seen.revision - before, 10 + handed.length + 1);
   });
 
+  // Anybody does anything: what the history says must lead to what the row says, by legal moves alone.
+  it('whatever is tried, each history is a legal life', async () => {
+    let seed = 20260301; // the same walk every time
+    const chance = (n) => (seed = (seed * 48271) % 2147483647) % n;
+    const ids = [];
+    for (let i = 0; i < 12; i++) ids.push(await raise({ category: 'price', severity: 1 + (i % 3) }));
+    const due = await w.db.rows('SELECT follow_up_id AS id, due_at::text FROM follow_ups WHERE follow_up_id = ANY($1) ORDER BY 1', [ids]);
+    const acts = [
+      () => ['acknowledge'],
+      () => ['contacts', { outcome: 'reached' }],
+      () => ['contacts', { outcome: 'reached' }],
+      () => ['resolve', solved],
+      () => ['resolve', solved],
+      () => ['visits', visit(chance(3) > 0)],
+      () => ['visits', visit(true)],
+      () => ['verify', {}],
+      () => ['close', { reason: '出国' }],
+      () => ['reopen', { reason: '又来电' }],
+      () => ['hand-over', { to: ['AM1', 'AM2', 'MM1'][chance(3)], reason: '轮换' }],
+      () => ['promise', { at: ahead(2) }],
+      () => ['notes', { text: '记' }],
+      () => ['requests', { person: 'DV1', text: '查', due_at: ahead(2) }],
+      () => ['requests/1/answer', { answer: '好' }],
+      () => (chance(4) ? ['notes', { text: '记' }] : ['merge', { into: ids[chance(ids.length)] }]),
+    ];
+    const seen = new Map();
+    for (let round = 0; round < 25; round++) {
+      const answers = await together(12, () => move([am1, s1, s2, mm1, op1][chance(5)], ids[chance(ids.length)], ...acts[chance(acts.length)]()));
+      for (const { status } of answers) seen.set(status, (seen.get(status) ?? 0) + 1);
+    }
+    assert.deepEqual([...seen.keys()].filter((status) => ![200, 201, 204, 403, 404, 409, 422].includes(status)), []);
+    assert.ok(seen.get(200) > 100, JSON.stringify([...seen]));
+    const legal = {
+      opened: { '': 'open' },
+      acknowledged: { open: 'acknowledged' },
+      contacted: { open: 'contacted', acknowledged: 'contacted', contacted: 'contacted' },
+      resolved: { contacted: 'resolved' },
+      verified: { resolved: 'verified' },
+      closed: { verified: 'closed' },
+      merged: { open: 'closed', acknowledged: 'closed', contacted: 'closed' },
+      reopened: { contacted: 'open', resolved: 'open', verified: 'open', closed: 'open' },
+      'handed-over': { acknowledged: 'open', open: 'open', contacted: 'contacted', resolved: 'resolved', verified: 'verified' },
+    };
+    for (const id of ids) {
+      const one = await see(id);
+      let state = '';
+      let resolver = null;
+      for (const { kind, by } of one.history.filter((line) => legal[line.kind])) {
+        assert.ok(legal[kind][state], `${id}: ${kind} when ${state || 'new'}`);
+        if (kind === 'resolved') resolver = by;
+        if (kind === 'verified') assert.notEqual(by, resolver, 'two people');
+        state = legal[kind][state];
+      }
+      assert.equal(state, one.state);
+      assert.equal(one.history.filter(({ kind }) => kind === 'reopened').length, one.reopened);
+    }
+    assert.deepEqual(await w.db.rows('SELECT follow_up_id AS id, due_at::text FROM follow_ups WHERE follow_up_id = ANY($1) ORDER BY 1', [ids]), due);
+  });
+
   it('who read an old version is told so', async () => {
     const id = await raise();
     const { headers } = await am1.get(`/follow-ups/${id}`);
