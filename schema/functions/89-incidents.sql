@@ -86,7 +86,10 @@ DECLARE
     v_items json[];
     v_keys jsonb[];
 BEGIN
-    SELECT array_agg(json_build_object('at', h.at, 'kind', h.kind, 'by', h.actor, 'details', h.details) ORDER BY h.history_id),
+    -- Of very many follow-ups only the first are named.
+    SELECT array_agg(json_build_object('at', h.at, 'kind', h.kind, 'by', h.actor, 'details',
+               CASE WHEN h.details ? 'follow_ups' THEN jsonb_build_object('count', jsonb_array_length(h.details -> 'follow_ups'),
+                   'follow_ups', jsonb_path_query_array(h.details, '$.follow_ups[0 to 199]')) ELSE h.details END) ORDER BY h.history_id),
            array_agg(jsonb_build_array(h.history_id) ORDER BY h.history_id) INTO v_items, v_keys
     FROM (SELECT x.* FROM incident_history x
           WHERE x.branch_id = asker_branch() AND x.incident_id = v_id AND x.history_id > coalesce(v_after, 0)
@@ -203,20 +206,25 @@ LANGUAGE plpgsql AS $$
 DECLARE
     v_ids bigint[];
     v_owners integer[];
+    v_codes jsonb;
 BEGIN
-    SELECT array_agg(f.follow_up_id), array_agg(f.owner_id) INTO v_ids, v_owners
-    FROM (SELECT DISTINCT ON (x.owner_id) x.owner_id, x.follow_up_id FROM follow_ups x
-          WHERE x.branch_id = asker_branch() AND x.incident_id = p_incident AND x.owner_id IS NOT NULL
-            AND x.state IN ('open', 'acknowledged')
-            AND NOT EXISTS (SELECT FROM incident_history h WHERE h.branch_id = x.branch_id AND h.incident_id = p_incident
-                                AND h.kind = 'told' AND h.details -> 'people' @> to_jsonb(x.owner_id))
-          ORDER BY x.owner_id, x.due_at, x.follow_up_id) f;
+    WITH told AS MATERIALIZED (
+        SELECT DISTINCT c.code FROM incident_history h CROSS JOIN LATERAL jsonb_array_elements_text(h.details -> 'people') AS c (code)
+        WHERE h.branch_id = asker_branch() AND h.incident_id = p_incident AND h.kind = 'told'
+    ), urgent AS (
+        SELECT DISTINCT ON (f.owner_id) f.owner_id, o.code, f.follow_up_id
+        FROM follow_ups f JOIN people o ON o.branch_id = f.branch_id AND o.person_id = f.owner_id
+        WHERE f.branch_id = asker_branch() AND f.incident_id = p_incident AND f.state IN ('open', 'acknowledged')
+        ORDER BY f.owner_id, f.due_at, f.follow_up_id
+    )
+    SELECT array_agg(u.follow_up_id), array_agg(u.owner_id), jsonb_agg(u.code ORDER BY u.code) INTO v_ids, v_owners, v_codes
+    FROM urgent u WHERE u.code NOT IN (SELECT t.code FROM told t);
     IF v_ids IS NULL THEN
         RETURN;
     END IF;
     PERFORM make_notifications(array_fill(asker_branch(), ARRAY[cardinality(v_ids)]), v_ids, array_fill('reminded'::text, ARRAY[cardinality(v_ids)]),
                                array_fill('incident-answer'::text, ARRAY[cardinality(v_ids)]), v_owners);
-    PERFORM note_incident(p_incident, 'told', jsonb_build_object('people', v_owners));
+    PERFORM note_incident(p_incident, 'told', jsonb_build_object('people', v_codes));
 END $$;
 COMMENT ON FUNCTION tell_owners(integer) IS 'Notifies owners of an incident''s waiting follow-ups who have not heard of its answer.';
 
@@ -367,7 +375,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION api_change_incident(jsonb) IS 'PATCH /incidents/{id}';
 
--- Body: "ids" of follow-ups, or a "filter" of those that wait now: at most 20,000 either way.
+-- Body: at most 5,000 "ids" of follow-ups, or a "filter" of those that wait now, at most 20,000.
 CREATE OR REPLACE FUNCTION api_group_follow_ups(p jsonb) RETURNS answer LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
     v_id integer := asked_incident(p);
@@ -395,9 +403,9 @@ BEGIN
                             AND f.kind <> ''report'' AND f.state IN (''open'', ''acknowledged'') ORDER BY f.follow_up_id LIMIT 20000) x',
                        figure_filter(v_asked - 'hours', v_since, 'infinity')) INTO v_ids;
     ELSE
-        IF jsonb_typeof(p #> '{body,ids}') <> 'array' OR jsonb_array_length(p #> '{body,ids}') NOT BETWEEN 1 AND 20000
+        IF jsonb_typeof(p #> '{body,ids}') <> 'array' OR jsonb_array_length(p #> '{body,ids}') NOT BETWEEN 1 AND 5000
             OR (SELECT bool_or(jsonb_typeof(x) <> 'number' OR x::text !~ '^[0-9]{1,18}$') FROM jsonb_array_elements(p #> '{body,ids}') x) THEN
-            PERFORM fault('/ids', 'an array of 1 to 20,000 ids of follow-ups');
+            PERFORM fault('/ids', 'an array of 1 to 5,000 ids of follow-ups');
         END IF;
         SELECT array_agg(x.id::text::bigint ORDER BY x.n) INTO v_ids FROM jsonb_array_elements(p #> '{body,ids}') WITH ORDINALITY AS x (id, n);
         SELECT jsonb_agg(jsonb_build_object('pointer', '/ids/' || x.n - 1, 'code', 'unknown-follow-up',
@@ -451,3 +459,4 @@ END $$;
 COMMENT ON FUNCTION api_close_incident(jsonb) IS 'POST /incidents/{id}/close';
 GRANT EXECUTE ON FUNCTION api_list_incidents, api_get_incident, api_incident_history, api_incident_cases, api_suggest_incidents, api_open_incident,
     api_change_incident, api_group_follow_ups, api_ungroup_follow_up, api_answer_incident, api_close_incident TO ringback_console;
+COMMENT ON COLUMN incident_history.details IS 'grouped and removed: "follow_ups"; told: "people", the codes of owners who heard of the answer.';

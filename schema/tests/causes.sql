@@ -128,6 +128,10 @@ SELECT is(pg_temp.said('sup', 'close_incident', pg_temp.incident()), '200', 'clo
 SELECT is(pg_temp.said('sup', 'group_follow_ups', pg_temp.incident(jsonb_build_object('ids', pg_temp.ids(5)))), '409 incident-closed', 'nothing more joins it');
 SELECT is((SELECT string_agg(i ->> 'kind', ' ') FROM jsonb_array_elements(pg_temp.body('sup', 'incident_history', pg_temp.incident()) -> 'items') i),
           'opened grouped grouped answered told grouped removed changed closed', 'and all of it is on record');
+SELECT is(jsonb_path_query_array(pg_temp.body('sup', 'incident_history', pg_temp.incident()), '$.items[*] ? (@.kind == "told").details'),
+          '[{"people": ["am", "am-south"]}]', 'who was told, by his code');
+SELECT is(jsonb_path_query_array(pg_temp.body('sup', 'incident_history', pg_temp.incident()), '$.items[*] ? (@.kind == "grouped").details.count'),
+          '[2, 3, 1]', 'and how many were grouped');
 SELECT is(jsonb_array_length(pg_temp.body('sup', 'list_incidents') -> 'items'), 1, 'the list shows the open one');
 SELECT is(jsonb_array_length(pg_temp.body('sup', 'list_incidents', '{"query": {"state": "any", "answered": "true"}}') -> 'items'), 1, 'or the answered one');
 SELECT is(jsonb_array_length(pg_temp.body('sup', 'incident_cases', pg_temp.incident()) -> 'items'), 5, 'its follow-ups are listed');
