@@ -3,25 +3,33 @@
 -- cases as a figure says can be listed.
 --
 -- A figure's period is of the moments at which promises were made (raised_at), by the branch's clock. A follow-up that was
--- merged into another is counted with that one. A reopened one is a promise that waits again, on its first clock.
+-- merged into another is counted with that one; one that was closed without a contact (a missed call whose caller got
+-- through) needed none. A reopened one is a promise that waits again, on its first clock.
+
+CREATE OR REPLACE FUNCTION figure_promised() RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT 'f.merged_into IS NULL AND (f.contacted_at IS NOT NULL OR f.state <> ''closed'')'
+$$;
+GRANT EXECUTE ON FUNCTION figure_promised TO ringback_console;
+COMMENT ON FUNCTION figure_promised() IS 'The condition on follow_ups f that it is a promise of its own: not merged, and not closed without need of a call.';
 
 DROP FUNCTION IF EXISTS figure_meanings();
 CREATE FUNCTION figure_meanings() RETURNS TABLE (figure text, timed boolean, condition text)
 LANGUAGE sql IMMUTABLE AS $$
     VALUES ('raised', true, 'true'),
            ('merged', true, 'f.merged_into IS NOT NULL'),
-           ('made', true, 'f.merged_into IS NULL'),
-           ('kept', true, 'f.merged_into IS NULL AND f.contacted_at <= f.due_at'),
-           ('late', true, 'f.merged_into IS NULL AND f.contacted_at > f.due_at'),
-           ('open', true, 'f.merged_into IS NULL AND f.contacted_at IS NULL AND f.due_at > now()'),
-           ('overdue', true, 'f.merged_into IS NULL AND f.contacted_at IS NULL AND f.due_at <= now()'),
-           ('proved', true, 'f.merged_into IS NULL AND f.proof = ''proved'''),
-           ('recorded', true, 'f.merged_into IS NULL AND f.proof = ''recorded'''),
-           ('visited', true, 'f.merged_into IS NULL AND (f.satisfied IS NOT NULL OR f.reopened > 0)'),
-           ('satisfied_first', true, 'f.merged_into IS NULL AND f.satisfied AND f.reopened = 0'),
-           ('acknowledged', true, 'f.merged_into IS NULL AND f.acknowledged_at IS NOT NULL'),
-           ('tried', true, 'f.merged_into IS NULL AND least(f.first_try_at, f.contacted_at) IS NOT NULL'),
-           ('contacted', true, 'f.merged_into IS NULL AND f.contacted_at IS NOT NULL'),
+           ('made', true, figure_promised()),
+           ('kept', true, figure_promised() || ' AND f.contacted_at <= f.due_at'),
+           ('late', true, figure_promised() || ' AND f.contacted_at > f.due_at'),
+           ('open', true, figure_promised() || ' AND f.contacted_at IS NULL AND f.due_at > now()'),
+           ('overdue', true, figure_promised() || ' AND f.contacted_at IS NULL AND f.due_at <= now()'),
+           ('proved', true, figure_promised() || ' AND f.proof = ''proved'''),
+           ('recorded', true, figure_promised() || ' AND f.proof = ''recorded'''),
+           ('visited', true, figure_promised() || ' AND (f.satisfied IS NOT NULL OR f.reopened > 0)'),
+           ('satisfied_first', true, figure_promised() || ' AND f.satisfied AND f.reopened = 0'),
+           ('acknowledged', true, figure_promised() || ' AND f.acknowledged_at IS NOT NULL'),
+           ('tried', true, figure_promised() || ' AND least(f.first_try_at, f.contacted_at) IS NOT NULL'),
+           ('contacted', true, figure_promised() || ' AND f.contacted_at IS NOT NULL'),
+           ('needless', true, 'f.merged_into IS NULL AND f.contacted_at IS NULL AND f.state = ''closed'''),
            ('load', false, 'f.state <> ''closed'''),
            ('load_waiting', false, 'f.state IN (''open'', ''acknowledged'')'),
            ('load_overdue', false, 'f.state IN (''open'', ''acknowledged'') AND f.due_at <= now()'),
@@ -235,15 +243,15 @@ BEGIN
     RETURN QUERY EXECUTE format($q$
         SELECT (%1$s)::text, grouping(%1$s) = 1, ARRAY[%2$s],
                percentile_disc('{0.5,0.9}'::float8[]) WITHIN GROUP (ORDER BY greatest(0, date_part('epoch', f.acknowledged_at - f.raised_at)::integer))
-                   FILTER (WHERE f.merged_into IS NULL AND f.acknowledged_at IS NOT NULL),
+                   FILTER (WHERE %5$s AND f.acknowledged_at IS NOT NULL),
                percentile_disc('{0.5,0.9}'::float8[]) WITHIN GROUP (ORDER BY greatest(0, date_part('epoch', least(f.first_try_at, f.contacted_at) - f.raised_at)::integer))
-                   FILTER (WHERE f.merged_into IS NULL AND least(f.first_try_at, f.contacted_at) IS NOT NULL),
+                   FILTER (WHERE %5$s AND least(f.first_try_at, f.contacted_at) IS NOT NULL),
                percentile_disc('{0.5,0.9}'::float8[]) WITHIN GROUP (ORDER BY greatest(0, date_part('epoch', f.contacted_at - f.raised_at)::integer))
-                   FILTER (WHERE f.merged_into IS NULL AND f.contacted_at IS NOT NULL)
+                   FILTER (WHERE %5$s AND f.contacted_at IS NOT NULL)
         FROM follow_ups f %3$s WHERE %4$s GROUP BY GROUPING SETS ((%1$s), ())
         $q$, v_key, v_counts,
         CASE WHEN p_by IN ('class', 'route') THEN 'LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id' END,
-        figure_filter(p_query, p_begins, p_ends));
+        figure_filter(p_query, p_begins, p_ends), figure_promised());
 END $$;
 GRANT EXECUTE ON FUNCTION promise_figures TO ringback_console;
 COMMENT ON FUNCTION promise_figures(jsonb, text, timestamptz, timestamptz) IS 'Counts and times of a period''s promises by group.';

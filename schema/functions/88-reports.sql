@@ -29,20 +29,20 @@ BEGIN
     RETURN QUERY EXECUTE format($q$
         WITH counted AS MATERIALIZED (
             SELECT f.category, f.root_cause, f.valid, count(*) FILTER (WHERE f.raised_at >= $1) AS n, count(*) FILTER (WHERE f.raised_at < $1) AS n_before
-            FROM follow_ups f WHERE %1$s AND f.merged_into IS NULL GROUP BY 1, 2, 3
+            FROM follow_ups f WHERE %1$s AND %2$s GROUP BY 1, 2, 3
         ), done AS MATERIALIZED (
             SELECT a.category, a.root_cause, a.valid, jsonb_agg(jsonb_build_object('text', a.action, 'count', a.n) ORDER BY a.n DESC, a.action) AS actions
             FROM (SELECT f.category, f.root_cause, f.valid, left(btrim(f.corrective_action), 500) AS action, count(*) AS n,
                          row_number() OVER (PARTITION BY f.category, f.root_cause, f.valid
                                             ORDER BY count(*) DESC, left(btrim(f.corrective_action), 500)) AS place
-                  FROM follow_ups f WHERE %1$s AND f.merged_into IS NULL AND f.raised_at >= $1 AND f.corrective_action ~ '[^[:space:]]'
+                  FROM follow_ups f WHERE %1$s AND %2$s AND f.raised_at >= $1 AND f.corrective_action ~ '[^[:space:]]'
                   GROUP BY 1, 2, 3, 4) a
             WHERE a.place <= 10 GROUP BY 1, 2, 3
         )
         SELECT c.*, coalesce(d.actions, '[]') FROM counted c
         LEFT JOIN done d ON d.category IS NOT DISTINCT FROM c.category AND d.root_cause IS NOT DISTINCT FROM c.root_cause
             AND d.valid IS NOT DISTINCT FROM c.valid
-        $q$, figure_filter(p_query, p_before, p_ends)) USING p_begins;
+        $q$, figure_filter(p_query, p_before, p_ends), figure_promised()) USING p_begins;
 END $$;
 GRANT EXECUTE ON FUNCTION cause_counts TO ringback_console;
 COMMENT ON FUNCTION cause_counts(jsonb, timestamptz, timestamptz, timestamptz) IS

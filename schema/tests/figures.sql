@@ -39,6 +39,7 @@ INSERT INTO cases VALUES
     (6, '2026-03-10', 'shop-3', 'am-south', 'complaint', 'wrong-order', NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, 'o1', 5),
     (7, '2026-03-11', NULL, NULL, 'complaint', NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL),
     (8, '2026-03-11', 'shop-1', 'am', 'report', 'offence', 1, 1, 2, 'proved', NULL, 0, 'other', true, NULL, NULL, NULL),
+    (10, '2026-04-20', 'shop-1', 'am', 'request', NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL),
     (9, '2026-02-27', 'shop-1', 'am', 'complaint', 'wrong-order', 1, 1, 2, 'proved', NULL, 0, 'operator', true, NULL, NULL, NULL);
 CREATE TEMP TABLE numbered AS
     SELECT c.*, reference_of(nextval(b.reference_sequence)) AS reference, (c.day + time '10:00') AT TIME ZONE 'Asia/Shanghai' AS raised_at,
@@ -59,8 +60,8 @@ INSERT INTO follow_ups (branch_id, follow_up_id, complaint, kind, category, owne
     SELECT p.branch_id, c.follow_up_id, c.reference, c.kind, c.category, o.person_id, r.area_id, p.policy_id, c.raised_at, c.raised_at + interval '24 hours',
            r.retailer_id, c.raised_at + c.ack * interval '1 hour', c.raised_at + c.try * interval '1 hour', c.raised_at + c.contact * interval '1 hour',
            c.proof, c.satisfied, c.reopened, c.cause, c.valid, c.action, m.follow_up_id,
-           CASE WHEN c.merged IS NOT NULL THEN 'closed' WHEN c.contact IS NOT NULL THEN 'contacted' WHEN c.ack IS NOT NULL THEN 'acknowledged' ELSE 'open' END,
-           CASE WHEN c.merged IS NOT NULL THEN now() END, c.raised_at + CASE c.n WHEN 3 THEN interval '20 hours' ELSE '0' END
+           CASE WHEN c.merged IS NOT NULL OR c.n = 10 THEN 'closed' WHEN c.contact IS NOT NULL THEN 'contacted' WHEN c.ack IS NOT NULL THEN 'acknowledged' ELSE 'open' END,
+           CASE WHEN c.merged IS NOT NULL OR c.n = 10 THEN now() END, c.raised_at + CASE c.n WHEN 3 THEN interval '20 hours' ELSE '0' END
     FROM numbered c JOIN policies p ON p.branch_id = pg_temp.id('branch')
     LEFT JOIN retailers r ON r.branch_id = p.branch_id AND r.code = c.shop
     LEFT JOIN people o ON o.branch_id = p.branch_id AND o.code = c.owner
@@ -122,6 +123,9 @@ SELECT is(pg_temp.counts(pg_temp.march('insp', 'promise_figures') #> '{total,fig
           'made 1, kept 1, late 0, open 0, overdue 0, proved 1, recorded 0, merged 0, visited 0, satisfied_first 0', 'an inspector: reports');
 SELECT is(pg_temp.counts(pg_temp.march('stranger', 'promise_figures') #> '{total,figures}'),
           'made 0, kept 0, late 0, open 0, overdue 0, proved 0, recorded 0, merged 0, visited 0, satisfied_first 0', 'another branch: nothing');
+SELECT is((SELECT array_agg(f || ' ' || (a #>> ARRAY['total', 'figures', f, 'count'])) FROM unnest('{raised,made,overdue,needless}'::text[]) f,
+    pg_temp.body('sup', 'promise_figures', '{"from": "2026-04-01", "to": "2026-04-30"}') a), '{"raised 1","made 0","overdue 0","needless 1"}',
+    'what was closed without a call is no broken promise');
 SELECT is(pg_temp.march('sup', 'promise_figures') #> '{total,shares}', '{"kept": 0.5000, "proved": 0.5000, "satisfied_first": 0.3333}', 'shares');
 SELECT is(pg_temp.march('sup', 'promise_figures') #> '{total,times}',
           '{"acknowledge": {"count": 4, "median_seconds": 3600, "p90_seconds": 10800}, "try": {"count": 5, "median_seconds": 14400, "p90_seconds": 21600},

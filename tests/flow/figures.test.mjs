@@ -80,21 +80,23 @@ const documents = async (desk) =>
 
 // The count by hand.
 const at = (text) => (text ? Date.parse(text) : NaN);
+const promised = (f) => f.merged_into === null && (f.contacted_at !== null || f.state !== 'closed');
 const meanings = {
   raised: () => true,
   merged: (f) => f.merged_into !== null,
-  made: (f) => f.merged_into === null,
-  kept: (f) => f.merged_into === null && at(f.contacted_at) <= at(f.due_at),
-  late: (f) => f.merged_into === null && at(f.contacted_at) > at(f.due_at),
-  open: (f) => f.merged_into === null && !f.contacted_at && at(f.due_at) > Date.now(),
-  overdue: (f) => f.merged_into === null && !f.contacted_at && at(f.due_at) <= Date.now(),
-  proved: (f) => f.merged_into === null && f.proof === 'proved',
-  recorded: (f) => f.merged_into === null && f.proof === 'recorded',
-  visited: (f) => f.merged_into === null && (f.satisfied !== null || f.reopened > 0),
-  satisfied_first: (f) => f.merged_into === null && f.satisfied === true && f.reopened === 0,
-  acknowledged: (f) => f.merged_into === null && f.acknowledged_at !== null,
-  tried: (f) => f.merged_into === null && (f.first_try_at ?? f.contacted_at) !== null,
-  contacted: (f) => f.merged_into === null && f.contacted_at !== null,
+  made: (f) => promised(f),
+  kept: (f) => promised(f) && at(f.contacted_at) <= at(f.due_at),
+  late: (f) => promised(f) && at(f.contacted_at) > at(f.due_at),
+  open: (f) => promised(f) && !f.contacted_at && at(f.due_at) > Date.now(),
+  overdue: (f) => promised(f) && !f.contacted_at && at(f.due_at) <= Date.now(),
+  proved: (f) => promised(f) && f.proof === 'proved',
+  recorded: (f) => promised(f) && f.proof === 'recorded',
+  visited: (f) => promised(f) && (f.satisfied !== null || f.reopened > 0),
+  satisfied_first: (f) => promised(f) && f.satisfied === true && f.reopened === 0,
+  acknowledged: (f) => promised(f) && f.acknowledged_at !== null,
+  tried: (f) => promised(f) && (f.first_try_at ?? f.contacted_at) !== null,
+  contacted: (f) => promised(f) && f.contacted_at !== null,
+  needless: (f) => f.merged_into === null && f.contacted_at === null && f.state === 'closed',
 };
 const week = (f) => {
   const day = new Date(at(f.raised_at) + 8 * hour);
