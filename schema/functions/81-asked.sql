@@ -123,10 +123,56 @@ CREATE OR REPLACE FUNCTION follow_up_states() RETURNS text[] LANGUAGE sql IMMUTA
 $$;
 COMMENT ON FUNCTION follow_up_states() IS 'The states of a follow-up in the order of its life.';
 
--- One row more than the page is fetched: it tells that there is a next page.
+-- How a page of a great table is found. A pick_ function, which runs as the owner, composes the query of the rows that who asks may
+-- see, in the order of an index, and walk() goes through them until the page is full. The documents of the rows are then made
+-- with the rights of who asks, so that row-level security has the last word about each: a row that is not his has none. Picking
+-- under row-level security itself would read all of the branch to find the rows of one manager, since what decides there
+-- cannot become a condition of an index.
+--
+-- What asks another table about each row is written (SELECT true … LIMIT 1), which is looked up row by row: of EXISTS the planner
+-- might make one hash of the whole table.
+--
+-- p_rows gives (id, key, ok) in order; what is not ok is passed over. At most p_reach rows are looked at: then the page is short,
+-- perhaps empty, and its cursor goes on from there, so that no filter makes a request long.
+CREATE OR REPLACE FUNCTION walk(p_rows text, p_limit integer, p_reach integer, OUT ids text[], OUT next jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    r record;
+    v_seen integer := 0;
+    v_key jsonb;
+BEGIN
+    ids := '{}';
+    FOR r IN EXECUTE format('SELECT x.id::text, x.key, x.ok FROM (%s LIMIT %s) x', p_rows, p_reach) LOOP
+        v_seen := v_seen + 1;
+        IF r.ok THEN
+            IF cardinality(ids) = p_limit THEN
+                next := v_key;
+                RETURN;
+            END IF;
+            ids := ids || r.id;
+            v_key := r.key;
+        END IF;
+        IF v_seen = p_reach THEN
+            next := r.key;
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION walk(text, integer, integer) IS
+    'A page''s ids in order, and the key behind which the next page begins; null: this is the last. For the owner alone.';
+
+CREATE OR REPLACE FUNCTION reach_of(p_ok text, p_limit integer) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE p_ok WHEN 'true' THEN p_limit + 1 ELSE 20000 END
+$$;
+COMMENT ON FUNCTION reach_of(text, integer) IS 'How many rows walk() looks at: the page and one more when no row is passed over.';
+
+CREATE OR REPLACE FUNCTION page_of(p_items json[], p_next jsonb) RETURNS answer LANGUAGE sql STABLE AS $$
+    SELECT answer_json(json_build_object('items', coalesce(array_to_json(p_items), '[]'),
+                                         'next', CASE WHEN p_next IS NOT NULL THEN cursor_of(p_next) END))
+$$;
+COMMENT ON FUNCTION page_of(json[], jsonb) IS 'A list''s page: items, and the key behind which the next begins.';
+
+-- For short lists: one row more than the page is fetched, which tells that there is a next page.
 CREATE OR REPLACE FUNCTION page_of(p_items json[], p_keys jsonb[], p_limit integer) RETURNS answer LANGUAGE sql STABLE AS $$
-    SELECT answer_json(json_build_object('items', coalesce(array_to_json(p_items[1:p_limit]), '[]'),
-        'next', CASE WHEN cardinality(p_items) > p_limit THEN cursor_of(p_keys[p_limit]) END))
+    SELECT page_of(p_items[1:p_limit], CASE WHEN cardinality(p_items) > p_limit THEN p_keys[p_limit] END)
 $$;
 COMMENT ON FUNCTION page_of(json[], jsonb[], integer) IS 'A list''s page: items and their sort keys, of which the last of the page becomes the cursor.';
 
@@ -185,5 +231,5 @@ END $$;
 COMMENT ON FUNCTION body_text(jsonb, text, integer) IS 'A body''s text; null when it is absent, null or blank.';
 
 GRANT EXECUTE ON FUNCTION asked_text, asked_one, asked_some, asked_flag, asked_whole, asked_time, asked_reference, asked_id,
-    asked_phone, clause, person_asked, retailer_asked, area_asked, complaint_kinds, follow_up_states, page_of, cursor_time, cursor_number, fault, check_members, body_text,
+    asked_phone, clause, person_asked, retailer_asked, area_asked, complaint_kinds, follow_up_states, page_of(json[], jsonb), page_of(json[], jsonb[], integer), cursor_time, cursor_number, fault, check_members, body_text,
     reference_is_valid, reference_of, damm_step TO ringback_console;

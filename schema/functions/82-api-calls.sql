@@ -10,7 +10,7 @@ DECLARE
 BEGIN
     IF v_phone IS NOT NULL THEN
         RETURN ARRAY[v_all || format(' AND c.from_phone = %L', v_phone)]
-            || ARRAY(SELECT v_all || format(' AND c.to_phone = %L AND c.direction = %L AND c.from_phone IS DISTINCT FROM %1$L', v_phone, way)
+            || ARRAY(SELECT v_all || format(' AND c.to_phone = %1$L AND c.direction = %2$L AND c.from_phone IS DISTINCT FROM %1$L', v_phone, way)
                      FROM unnest('{inbound,outbound}'::text[]) way);
     ELSIF p -> 'query' ? 'person' THEN
         SELECT coalesce(array_agg(phone), '{}') INTO v_phones FROM person_phones
@@ -22,16 +22,39 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION calls_sources(jsonb) IS 'From where the calls of a list come.';
 
-CREATE OR REPLACE FUNCTION calls_where(p jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN clause(' AND c.direction = %L', asked_one(p, 'direction', '{inbound,outbound}'))
+CREATE OR REPLACE FUNCTION pick_calls(p jsonb, OUT ids text[], OUT next jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+DECLARE
+    v_branch integer := asker_branch();
+    v_after jsonb := asked_cursor(p, 2);
+    v_retailer text := retailer_asked(p);
+    v_few boolean := asker_role() IN ('account_manager', 'market_manager') AND v_retailer IS NULL AND NOT p -> 'query' ?| '{phone,person}';
+    v_order constant text := ' ORDER BY c.first_seen_at DESC, c.call DESC';
+    v_where text := clause(' AND c.first_seen_at >= %L', asked_time(p, 'from')::text) || clause(' AND c.first_seen_at < %L', asked_time(p, 'to')::text)
+        || clause(' AND c.retailer_id = %s', v_retailer)
+        || CASE WHEN v_after IS NULL THEN '' ELSE format(' AND (c.first_seen_at, c.call) < (%L, %L)', cursor_time(v_after, 0), v_after ->> 1) END;
+    v_ok text := CASE WHEN asker_everything() OR v_few THEN 'true'
+            ELSE format('c.retailer_id IN (SELECT r.retailer_id FROM retailers r WHERE r.branch_id = %s%s)', v_branch, retailers_scope()) END
+        || clause(' AND c.direction = %L', asked_one(p, 'direction', '{inbound,outbound}'))
         || clause(' AND c.state = %s', array_position('{ringing,answered,ended}', asked_one(p, 'state', '{ringing,answered,ended}'))::text)
         || CASE WHEN asked_one(p, 'without', '{reason}') IS NULL THEN '' ELSE
-               ' AND NOT EXISTS (SELECT FROM orders o WHERE o.branch_id = c.branch_id AND o.call = c.call)
-                 AND NOT EXISTS (SELECT FROM complaints m WHERE m.branch_id = c.branch_id AND m.call = c.call)
-                 AND NOT EXISTS (SELECT FROM call_reason_entries e WHERE e.branch_id = c.branch_id AND e.call = c.call)' END;
+               ' AND (SELECT true FROM orders o WHERE o.branch_id = c.branch_id AND o.call = c.call LIMIT 1) IS NULL
+                 AND (SELECT true FROM complaints m WHERE m.branch_id = c.branch_id AND m.call = c.call LIMIT 1) IS NULL
+                 AND (SELECT true FROM call_reason_entries e WHERE e.branch_id = c.branch_id AND e.call = c.call LIMIT 1) IS NULL' END;
+    v_reach integer := reach_of(v_ok, asked_limit(p));
+    v_rows text;
+BEGIN
+    IF v_few THEN
+        v_rows := format('SELECT c.* FROM retailers r CROSS JOIN LATERAL (SELECT c.* FROM calls c WHERE c.branch_id = r.branch_id
+            AND c.retailer_id = r.retailer_id%s%s LIMIT %s) c WHERE r.branch_id = %s%s', v_where, v_order, v_reach, v_branch, retailers_scope());
+    ELSE
+        SELECT string_agg(format('(SELECT c.* %s%s%s LIMIT %s)', source, v_where, v_order, v_reach), ' UNION ALL ') INTO v_rows FROM unnest(calls_sources(p)) source;
+    END IF;
+    SELECT w.ids, w.next INTO ids, next
+        FROM walk(format('SELECT c.call AS id, jsonb_build_array(c.first_seen_at, c.call) AS key, %s AS ok FROM (%s) c%s', v_ok, v_rows, v_order),
+                  asked_limit(p), v_reach) w;
 END $$;
-COMMENT ON FUNCTION calls_where(jsonb) IS 'The conditions of a request''s filters over calls c that no index serves.';
+COMMENT ON FUNCTION pick_calls(jsonb) IS 'The calls of a page of the list.';
 
 CREATE OR REPLACE FUNCTION call_reason_of(p_call text) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -61,40 +84,14 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION call_document(text) IS 'A call with what it led to; null: there is none, or it is not his to see.';
 
--- Filters that no index serves look at 20,000 calls a page at most: then the page is short, or empty, and its cursor goes on.
 CREATE OR REPLACE FUNCTION api_list_calls(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_limit integer := asked_limit(p);
-    v_after jsonb := asked_cursor(p, 2);
-    v_where text := calls_where(p);
-    v_reach integer := CASE WHEN v_where = '' THEN v_limit + 1 ELSE 20000 END;
-    v_retailer text := retailer_asked(p);
-    v_few boolean := asker_role() = 'account_manager' AND v_retailer IS NULL AND NOT p -> 'query' ?| '{phone,person}';
-    v_order text := ' ORDER BY c.first_seen_at DESC, c.call DESC LIMIT ';
-    v_bounds text := clause(' AND c.first_seen_at >= %L', asked_time(p, 'from')::text) || clause(' AND c.first_seen_at < %L', asked_time(p, 'to')::text)
-        || clause(' AND c.retailer_id = %s', v_retailer)
-        || CASE WHEN v_after IS NULL THEN '' ELSE format(' AND (c.first_seen_at, c.call) < (%L, %L)', cursor_time(v_after, 0), v_after ->> 1) END;
-    v_rows text;
-    v_items json[];
-    v_keys jsonb[];
-    v_seen bigint;
-    v_last jsonb;
+    v_ids text[];
+    v_next jsonb;
 BEGIN
-    IF v_few THEN
-        v_rows := format('SELECT c.* FROM retailers r CROSS JOIN LATERAL (SELECT c.* FROM calls c WHERE c.branch_id = r.branch_id
-            AND c.retailer_id = r.retailer_id%s%s%s) c WHERE r.branch_id = %s%s', v_bounds, v_order, v_reach, asker_branch(), retailers_scope());
-    ELSE
-        SELECT string_agg(format('(SELECT c.* %s%s%s%s)', source, v_bounds, v_order, v_reach), ' UNION ALL ') INTO v_rows
-            FROM unnest(calls_sources(p)) source;
-    END IF;
-    EXECUTE format('WITH seen AS MATERIALIZED (SELECT * FROM (%1$s) c%2$s%3$s), found AS MATERIALIZED (SELECT c.call, c.first_seen_at FROM seen c WHERE true%4$s%2$s%5$s)
-        SELECT (SELECT array_agg(call_document(c.call)) FROM found c), (SELECT array_agg(jsonb_build_array(c.first_seen_at, c.call)) FROM found c),
-               (SELECT count(*) FROM seen), (SELECT jsonb_build_array(c.first_seen_at, c.call) FROM seen c ORDER BY c.first_seen_at, c.call LIMIT 1)',
-        v_rows, v_order, v_reach, v_where, v_limit + 1) INTO v_items, v_keys, v_seen, v_last;
-    IF coalesce(cardinality(v_items), 0) <= v_limit AND v_seen = v_reach AND v_where <> '' THEN
-        RETURN answer_json(json_build_object('items', coalesce(array_to_json(v_items), '[]'), 'next', cursor_of(v_last)));
-    END IF;
-    RETURN page_of(v_items, v_keys, v_limit);
+    SELECT ids, next INTO v_ids, v_next FROM pick_calls(p);
+    RETURN page_of((SELECT array_agg(x.item ORDER BY x.n) FILTER (WHERE x.item IS NOT NULL)
+        FROM (SELECT call_document(u.id) AS item, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n)) x), v_next);
 END $$;
 COMMENT ON FUNCTION api_list_calls(jsonb) IS 'Calls, newest first.';
 
@@ -257,6 +254,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION api_change_call_reason(jsonb) IS 'Renames, moves, retires or brings back a reason of calls.';
 
-GRANT EXECUTE ON FUNCTION calls_sources, calls_where, call_reason_of, call_document, api_list_calls, api_get_call, enter_call_reason,
+GRANT EXECUTE ON FUNCTION pick_calls, call_reason_of, call_document, api_list_calls, api_get_call, enter_call_reason,
     api_set_call_reason, call_reason_document, call_reason_etag, api_list_call_reasons, api_get_call_reason, body_position, save_call_reason,
     api_add_call_reason, api_change_call_reason TO ringback_console;

@@ -3,26 +3,47 @@
 --
 -- Lock order: follow_ups, complaints.
 
-CREATE OR REPLACE FUNCTION complaints_where(p jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION pick_complaints(p jsonb, OUT ids text[], OUT next jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
+    v_branch integer := asker_branch();
     v_from timestamptz := asked_time(p, 'from');
     v_to timestamptz := asked_time(p, 'to');
     v_states text[] := asked_some(p, 'state', follow_up_states() || '{active}'::text[]);
-BEGIN
-    -- Raised at most a minute after and seven days before it was stored, and numbered then.
-    RETURN clause(' AND f.kind = %L', asked_one(p, 'kind', complaint_kinds()))
+    v_operator text := person_asked(p, 'operator');
+    v_after bigint := cursor_number(asked_cursor(p, 1), 0);
+    v_whole boolean := asker_everything() OR p -> 'query' ?| '{operator,call}';
+    v_ok text := 'true' || clause(' AND f.kind = %L', asked_one(p, 'kind', complaint_kinds()))
         || clause(' AND f.category = %L', asked_text(p, 'category'))
         || clause(' AND f.severity = %L', asked_whole(p, 'severity', 1, 3)::text)
         || CASE WHEN v_states IS NULL THEN '' ELSE format(' AND (f.state = ANY (%L)%s)', v_states,
-               CASE WHEN 'active' = ANY (v_states) THEN ' OR f.state <> ''closed''' ELSE '' END) END
+               CASE WHEN 'active' = ANY (v_states) THEN ' OR f.state <> ''closed''' ELSE '' END) END;
+    -- Raised at most seven days before it was stored, and numbered then.
+    v_where text := clause(' AND f.complaint < %s', v_after::text)
         || clause(' AND f.raised_at >= %L', v_from::text) || clause(' AND f.raised_at < %L', v_to::text)
+        || references_between('complaints', 'f.complaint', v_from, v_to + interval '7 days')
         || clause(' AND f.retailer_id = %s', retailer_asked(p))
-        || clause(' AND f.complaint IN (SELECT c.reference FROM complaints c WHERE c.branch_id = asker_branch() AND c.operator_id = %s)',
-                  person_asked(p, 'operator'))
-        || clause(' AND f.complaint IN (SELECT c.reference FROM complaints c WHERE c.branch_id = asker_branch() AND c.call = %L)',
-                  p #>> '{query,call}');
+        || clause(' AND f.complaint IN (SELECT c.reference FROM complaints c WHERE c.branch_id = ' || v_branch || ' AND c.operator_id = %s', v_operator)
+        || CASE WHEN v_operator IS NULL THEN '' ELSE clause(' AND c.reference < %s', v_after::text) || ' ORDER BY c.reference DESC LIMIT 20000)' END
+        || clause(' AND f.complaint IN (SELECT c.reference FROM complaints c WHERE c.branch_id = ' || v_branch || ' AND c.call = %L)', p #>> '{query,call}');
+    v_rows text;
+BEGIN
+    v_whole := v_whole AND NOT p -> 'query' ? 'retailer';
+    IF v_whole THEN
+        v_ok := v_ok || CASE WHEN asker_reports() THEN '' ELSE ' AND f.kind <> ''report''' END
+            || CASE WHEN asker_everything() THEN '' ELSE format(' AND (f.kind = ''report'' OR f.owner_id = ANY (%L) OR f.follow_up_id = ANY (%L)
+                OR f.retailer_id IN (SELECT r.retailer_id FROM retailers r WHERE r.branch_id = %s%s))', asker_managers(), asker_requests(), v_branch,
+                retailers_scope()) END;
+        v_rows := format('SELECT f.* FROM follow_ups f WHERE f.branch_id = %s%s', v_branch, v_where);
+    ELSE
+        -- Open and closed ones of somebody or of a shop have indexes each.
+        SELECT string_agg(format('(SELECT f.* %s AND f.state %s ''closed''%s ORDER BY f.complaint DESC LIMIT %s)', source, half, v_where, reach_of(v_ok, asked_limit(p))), ' UNION ALL ')
+            INTO v_rows FROM unnest('{=,<>}'::text[]) half CROSS JOIN unnest(follow_ups_sources(p)) source;
+    END IF;
+    SELECT w.ids, w.next INTO ids, next FROM walk(format('SELECT f.complaint AS id, jsonb_build_array(f.complaint) AS key, %s AS ok FROM (%s) f
+        ORDER BY f.complaint DESC', v_ok, v_rows), asked_limit(p), reach_of(v_ok, asked_limit(p))) w;
 END $$;
-COMMENT ON FUNCTION complaints_where(jsonb) IS 'The conditions of a request''s filters over follow-ups f of complaints.';
+COMMENT ON FUNCTION pick_complaints(jsonb) IS 'The complaints of a page of the list.';
 
 CREATE OR REPLACE FUNCTION complaint_summary(p_reference bigint) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
@@ -41,27 +62,12 @@ COMMENT ON FUNCTION complaint_summary(bigint) IS 'A complaint as lists show it.'
 
 CREATE OR REPLACE FUNCTION api_list_complaints(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_limit integer := asked_limit(p);
-    v_after jsonb := asked_cursor(p, 1);
-    v_order text := format(' ORDER BY f.complaint DESC LIMIT %s', v_limit + 1);
-    v_where text := complaints_where(p) || clause(' AND f.complaint < %s', cursor_number(v_after, 0)::text);
-    -- A market manager's are one in a hundred of the branch, which is read backwards as far as the page goes.
-    v_sources text[] := CASE WHEN asker_role() = 'market_manager' AND NOT asker_reports()
-        THEN ARRAY[format('FROM follow_ups f WHERE f.branch_id = %s', asker_branch())] ELSE follow_ups_sources(p) END;
-    v_halves text[] := CASE WHEN asker_everything() OR p -> 'query' ?| '{operator,call}' OR asker_role() = 'market_manager' THEN '{""}'
-        ELSE ARRAY[' AND f.state <> ''closed''', ' AND f.state = ''closed'''] END; -- each has its own indexes
-    v_pages text;
-    v_items json[];
-    v_keys jsonb[];
+    v_ids text[];
+    v_next jsonb;
 BEGIN
-    IF p -> 'query' ? 'retailer' THEN
-        v_halves := ARRAY[' AND f.state <> ''closed''', ' AND f.state = ''closed'''];
-    END IF;
-    SELECT string_agg(format('(SELECT f.complaint %s%s%s%s)', source, half, v_where, v_order), ' UNION ALL ')
-        INTO v_pages FROM unnest(v_halves) half CROSS JOIN unnest(v_sources) source;
-    EXECUTE format('SELECT array_agg(complaint_summary(f.complaint)), array_agg(jsonb_build_array(f.complaint)) FROM (SELECT * FROM (%s) f%s) f',
-                   v_pages, v_order) INTO v_items, v_keys;
-    RETURN page_of(v_items, v_keys, v_limit);
+    SELECT ids, next INTO v_ids, v_next FROM pick_complaints(p);
+    RETURN page_of((SELECT array_agg(x.item ORDER BY x.n) FILTER (WHERE x.item IS NOT NULL)
+        FROM (SELECT complaint_summary(u.id::bigint) AS item, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n)) x), v_next);
 END $$;
 COMMENT ON FUNCTION api_list_complaints(jsonb) IS 'Complaints, newest first.';
 
@@ -162,5 +168,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION api_change_complaint(jsonb) IS 'Category, severity and order of a complaint, by If-Match.';
 
-GRANT EXECUTE ON FUNCTION complaints_where, complaint_summary, api_list_complaints, api_get_complaint, change_complaint, api_change_complaint
+GRANT EXECUTE ON FUNCTION pick_complaints, complaint_summary, api_list_complaints, api_get_complaint, change_complaint, api_change_complaint
     TO ringback_console;

@@ -21,44 +21,55 @@ CREATE OR REPLACE FUNCTION notification_states() RETURNS text[] LANGUAGE sql IMM
 $$;
 COMMENT ON FUNCTION notification_states() IS 'The states of a notification.';
 
--- Sort key: when it ended, infinity for those that have not. An account or market manager's list without a follow-up is of what
+-- Sort key: when it ended, infinity for those that have not. Who does not see the whole branch is listed, without a follow-up, what
 -- went to the people whose work he sees.
-CREATE OR REPLACE FUNCTION api_list_notifications(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION pick_notifications(p jsonb, OUT ids text[], OUT next jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
-    v_limit integer := asked_limit(p);
     v_after jsonb := asked_cursor(p, 2);
     v_follow_up bigint := asked_whole(p, 'follow_up', 1, 999999999999999999);
     v_states text[] := asked_some(p, 'state', notification_states());
     v_from timestamptz := asked_time(p, 'from');
     v_to timestamptz := asked_time(p, 'to');
-    v_order text := format(' ORDER BY 1 DESC, 3 DESC LIMIT %s', v_limit + 1);
     v_all text := format('FROM notifications n WHERE n.branch_id = %s', asker_branch())
-        || CASE WHEN v_follow_up IS NULL AND NOT asker_everything() AND asker_role() <> 'inspector'
-                THEN format(' AND n.recipient_id = ANY (%L)', asker_managers()) ELSE '' END
-        || clause(' AND n.follow_up_id = %s', v_follow_up::text)
-        || clause(' AND n.recipient_id = %s', person_asked(p, 'recipient'))
-        || clause(' AND n.type = %L', asked_one(p, 'type', '{assigned,reminded,overdue,escalated,reopened,closed}'))
+        || CASE WHEN v_follow_up IS NULL AND NOT asker_everything() THEN format(' AND n.recipient_id = ANY (%L)', asker_managers()) ELSE '' END
+        || clause(' AND n.follow_up_id = %s', v_follow_up::text) || clause(' AND n.recipient_id = %s', person_asked(p, 'recipient'));
+    v_ok text := 'true' || clause(' AND n.type = %L', asked_one(p, 'type', '{assigned,reminded,overdue,escalated,reopened,closed}'))
         || CASE WHEN v_states IS NULL THEN '' ELSE format(' AND n.state = ANY (%L)', v_states) END
-        || clause(' AND n.created_at >= %L', v_from::text) || clause(' AND n.created_at < %L', v_to::text);
-    v_ended text := ' AND n.finished_at IS NOT NULL' || clause(' AND n.finished_at >= %L', v_from::text)
-        || CASE WHEN v_after ->> 0 = 'infinity' THEN '' ELSE clause(' AND (n.finished_at, n.notification_id) < (%L, ',
-               cursor_time(v_after, 0)::text) || clause('%L)', v_after ->> 1) END;
-    v_pages text;
-    v_items json[];
-    v_keys jsonb[];
+        || CASE WHEN asker_reports() THEN '' ELSE ' AND (SELECT true FROM follow_ups f WHERE f.branch_id = n.branch_id
+               AND f.follow_up_id = n.follow_up_id AND f.kind <> ''report'' LIMIT 1)' END;
+    v_ended text := clause(' AND n.finished_at >= %L', v_from::text) || clause(' AND n.finished_at < %L', v_to::text)
+        || CASE WHEN 'infinity' = v_after ->> 0 THEN '' ELSE clause(' AND (n.finished_at, n.notification_id) < (%L', cursor_time(v_after, 0)::text)
+               || clause(', %L)', v_after ->> 1) END;
+    v_rows text;
 BEGIN
-    PERFORM (v_after ->> 1)::uuid;
-    v_pages := format('(SELECT n.finished_at AS key, n.follow_up_id, n.notification_id %s%s ORDER BY n.finished_at DESC, n.notification_id DESC LIMIT %s)',
-                      v_all, v_ended, v_limit + 1);
-    IF v_after IS NULL OR v_after ->> 0 = 'infinity' THEN
-        SELECT v_pages || coalesce(string_agg(format(' UNION ALL (SELECT ''infinity'', n.follow_up_id, n.notification_id %s AND n.finished_at IS NULL
-                AND n.state = %L%s ORDER BY n.notification_id DESC LIMIT %s)', v_all, s,
-                clause(' AND n.notification_id < %L', v_after ->> 1), v_limit + 1), ''), '')
-            INTO v_pages FROM unnest('{waiting,sending,stranded}'::text[]) s WHERE v_states IS NULL OR s = ANY (v_states);
+    IF v_after ->> 1 !~ '^[0-9a-f-]{36}$' THEN
+        PERFORM refuse(400, 'bad-request', 'this cursor is not one of this list: begin again without it');
     END IF;
-    EXECUTE format('SELECT array_agg(notification_summary(n.follow_up_id, n.notification_id)), array_agg(jsonb_build_array(n.key, n.notification_id))
-                    FROM (SELECT * FROM (%s) n%s) n', v_pages, v_order) INTO v_items, v_keys;
-    RETURN page_of(v_items, v_keys, v_limit);
+    v_rows := format('(SELECT n.finished_at AS key, n.follow_up_id, n.notification_id, %s AS ok %s AND %s AND n.finished_at IS NOT NULL%s
+                      ORDER BY n.finished_at DESC, n.notification_id DESC LIMIT 20000)', v_ok, v_all,
+        -- Failed ones are few, and have an index.
+        CASE WHEN v_states && '{delivered,passed_on,cancelled}' OR v_states IS NULL THEN 'true' ELSE 'n.state IN (''stranded'', ''failed'')' END, v_ended);
+    IF v_after IS NULL OR v_after ->> 0 = 'infinity' THEN
+        SELECT v_rows || coalesce(string_agg(format(' UNION ALL (SELECT ''infinity''::timestamptz, n.follow_up_id, n.notification_id, %s %s
+                AND n.finished_at IS NULL AND n.state = %L%s ORDER BY n.notification_id DESC LIMIT 20000)', v_ok, v_all, s,
+                clause(' AND n.notification_id < %L', v_after ->> 1) || clause(' AND n.created_at >= %L', v_from::text)
+                || clause(' AND n.created_at < %L', v_to::text)), ''), '')
+            INTO v_rows FROM unnest('{waiting,sending,stranded}'::text[]) s WHERE v_states IS NULL OR s = ANY (v_states);
+    END IF;
+    SELECT w.ids, w.next INTO ids, next FROM walk(format('SELECT n.follow_up_id || ''.'' || n.notification_id AS id,
+        jsonb_build_array(n.key, n.notification_id) AS key, n.ok FROM (%s) n ORDER BY n.key DESC, n.notification_id DESC', v_rows), asked_limit(p), 20000) w;
+END $$;
+COMMENT ON FUNCTION pick_notifications(jsonb) IS 'The notifications of a page of the list.';
+
+CREATE OR REPLACE FUNCTION api_list_notifications(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_ids text[];
+    v_next jsonb;
+BEGIN
+    SELECT ids, next INTO v_ids, v_next FROM pick_notifications(p);
+    RETURN page_of((SELECT array_agg(x.item ORDER BY x.n) FILTER (WHERE x.item IS NOT NULL)
+        FROM (SELECT notification_summary(split_part(u.id, '.', 1)::bigint, split_part(u.id, '.', 2)::uuid) AS item, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n)) x), v_next);
 END $$;
 COMMENT ON FUNCTION api_list_notifications(jsonb) IS 'Notifications: what has not ended first, then the latest.';
 
@@ -105,5 +116,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION api_resend_notification(jsonb) IS 'Sends a failed notification again: same id, same bytes, three more days.';
 
-GRANT EXECUTE ON FUNCTION notification_summary, notification_states, api_list_notifications, notification_asked, api_get_notification,
+GRANT EXECUTE ON FUNCTION notification_summary, pick_notifications, api_list_notifications, notification_asked, api_get_notification,
     resend_notification, api_resend_notification TO ringback_console;

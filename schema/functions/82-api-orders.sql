@@ -2,28 +2,35 @@
 -- the key backwards; one retailer's, or the few retailers' of an account manager, by the index of each.
 
 -- The key is not by time, but nearly: between storing and numbering lies a transaction. So a span of time is a span of references,
--- found by halving, with ten minutes to spare on both sides. As the owner: it says nothing but about where a number would lie.
-CREATE OR REPLACE FUNCTION reference_near(p_at timestamptz) RETURNS bigint
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+-- found by halving, with ten minutes to spare on both sides. For the owner alone.
+CREATE OR REPLACE FUNCTION reference_near(p_table text, p_at timestamptz) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
 DECLARE
     v_branch integer := asker_branch();
     v_low bigint;
     v_high bigint;
-    v_found record;
+    v_reference bigint;
+    v_stored timestamptz;
 BEGIN
-    SELECT min(reference), max(reference) + 1 INTO v_low, v_high FROM orders WHERE branch_id = v_branch;
+    EXECUTE format('SELECT min(reference), max(reference) + 1 FROM %I WHERE branch_id = $1', p_table) INTO v_low, v_high USING v_branch;
     WHILE v_low < v_high LOOP
-        SELECT reference, stored_at INTO v_found FROM orders
-            WHERE branch_id = v_branch AND reference >= (v_low + v_high) / 2 ORDER BY reference LIMIT 1;
-        IF NOT FOUND OR v_found.stored_at >= p_at THEN
+        EXECUTE format('SELECT reference, stored_at FROM %I WHERE branch_id = $1 AND reference >= $2 ORDER BY reference LIMIT 1', p_table)
+            INTO v_reference, v_stored USING v_branch, (v_low + v_high) / 2;
+        IF v_reference IS NULL OR v_stored >= p_at THEN
             v_high := (v_low + v_high) / 2;
         ELSE
-            v_low := v_found.reference + 1;
+            v_low := v_reference + 1;
         END IF;
     END LOOP;
-    RETURN coalesce(v_low, 0);
+    RETURN v_low;
 END $$;
-COMMENT ON FUNCTION reference_near(timestamptz) IS 'About the first reference given out from this time on.';
+COMMENT ON FUNCTION reference_near(text, timestamptz) IS 'About the first reference of orders or complaints given out from this time on; null: there are none.';
+
+CREATE OR REPLACE FUNCTION references_between(p_table text, p_column text, p_from timestamptz, p_to timestamptz) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE WHEN p_from IS NULL THEN '' ELSE clause(' AND ' || p_column || ' >= %s', reference_near(p_table, p_from - interval '10 minutes')::text) END
+        || CASE WHEN p_to IS NULL THEN '' ELSE clause(' AND ' || p_column || ' <= %s', reference_near(p_table, p_to + interval '10 minutes')::text) END;
+END $$;
+COMMENT ON FUNCTION references_between(text, text, timestamptz, timestamptz) IS 'A condition on a reference that holds for all that was stored in a span of time.';
 
 CREATE OR REPLACE FUNCTION cycle_asked(p jsonb) RETURNS order_cycles LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -42,26 +49,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION cycle_asked(jsonb) IS 'The order cycle a filter names by one of its days; its id is -1 when there is none, null when none was asked for.';
 
-CREATE OR REPLACE FUNCTION orders_where(p jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
-DECLARE
-    v_cycle order_cycles := cycle_asked(p);
-    v_zone text := (SELECT timezone FROM branches WHERE branch_id = asker_branch());
-    v_from timestamptz := greatest(asked_time(p, 'from'), v_cycle.starts_on::timestamp AT TIME ZONE v_zone);
-    v_to timestamptz := least(asked_time(p, 'to'), (v_cycle.ends_on + 1)::timestamp AT TIME ZONE v_zone);
-    v_product text := asked_text(p, 'product');
-BEGIN
-    RETURN clause(' AND o.operator_id = %s', person_asked(p, 'operator'))
-        || clause(' AND o.call = %L', p #>> '{query,call}')
-        || clause(' AND o.cycle_id = %s', v_cycle.cycle_id::text)
-        || clause(' AND o.stored_at >= %L', v_from::text) || clause(' AND o.stored_at < %L', v_to::text)
-        || CASE WHEN v_from IS NULL THEN '' ELSE clause(' AND o.reference >= %s', reference_near(v_from - interval '10 minutes')::text) END
-        || CASE WHEN v_to IS NULL THEN '' ELSE clause(' AND o.reference <= %s', reference_near(v_to + interval '10 minutes')::text) END
-        || CASE WHEN v_product IS NULL THEN '' ELSE format(' AND EXISTS (SELECT FROM order_lines l WHERE l.branch_id = o.branch_id
-            AND l.reference = o.reference AND l.product_id = %s)', coalesce((SELECT product_id FROM products
-                WHERE branch_id = asker_branch() AND code = v_product), -1)) END;
-END $$;
-COMMENT ON FUNCTION orders_where(jsonb) IS 'The conditions of a request''s filters over orders o.';
-
 CREATE OR REPLACE FUNCTION order_summary(p_reference bigint) RETURNS json LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT json_build_object('reference', o.reference::text, 'retailer', json_build_object('code', r.code, 'name', r.name),
@@ -77,32 +64,54 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION order_summary(bigint) IS 'An order as lists show it.';
 
--- Two ways: the whole branch by reference; the orders of few retailers by the time they were stored, each retailer's own first.
-CREATE OR REPLACE FUNCTION api_list_orders(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
+-- Three ways: the branch by reference, of which who has few shops would have to read too much: his, shop by shop, by
+-- the time they were stored; and one shop's likewise.
+CREATE OR REPLACE FUNCTION pick_orders(p jsonb, OUT ids text[], OUT next jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
-    v_limit integer := asked_limit(p);
+    v_branch integer := asker_branch();
     v_after jsonb := asked_cursor(p, 2);
     v_at timestamptz := cursor_time(v_after, 0);
     v_reference bigint := cursor_number(v_after, 1);
     v_retailer text := retailer_asked(p);
-    v_few boolean := v_retailer IS NOT NULL OR (asker_role() = 'account_manager' AND NOT p -> 'query' ?| '{call}');
-    v_order text := format(' ORDER BY %so.reference DESC LIMIT %s', CASE WHEN v_few THEN 'o.stored_at DESC, ' ELSE '' END, v_limit + 1);
-    v_where text := orders_where(p) || CASE WHEN v_after IS NULL THEN ''
-        WHEN v_few THEN format(' AND (o.stored_at, o.reference) < (%L, %s)', v_at, v_reference)
-        ELSE format(' AND o.reference < %s', v_reference) END;
+    v_cycle order_cycles := cycle_asked(p);
+    v_zone text := (SELECT timezone FROM branches WHERE branch_id = v_branch);
+    v_from timestamptz := greatest(asked_time(p, 'from'), v_cycle.starts_on::timestamp AT TIME ZONE v_zone);
+    v_to timestamptz := least(asked_time(p, 'to'), (v_cycle.ends_on + 1)::timestamp AT TIME ZONE v_zone);
+    v_product text := asked_text(p, 'product');
+    v_few boolean := v_retailer IS NOT NULL OR (asker_role() IN ('account_manager', 'market_manager') AND NOT p -> 'query' ?| '{call,operator}');
+    v_order text := CASE WHEN v_few THEN ' ORDER BY o.stored_at DESC, o.reference DESC' ELSE ' ORDER BY o.reference DESC' END;
+    v_where text := clause(' AND o.operator_id = %s', person_asked(p, 'operator')) || clause(' AND o.call = %L', p #>> '{query,call}')
+        || clause(' AND o.cycle_id = %s', v_cycle.cycle_id::text) || clause(' AND o.retailer_id = %s', v_retailer)
+        || clause(' AND o.stored_at >= %L', v_from::text) || clause(' AND o.stored_at < %L', v_to::text)
+        || references_between('orders', 'o.reference', v_from, v_to)
+        || CASE WHEN v_after IS NULL THEN '' WHEN v_few THEN format(' AND (o.stored_at, o.reference) < (%L, %s)', v_at, v_reference)
+                ELSE format(' AND o.reference < %s', v_reference) END;
+    v_ok text := CASE WHEN asker_everything() OR (v_few AND v_retailer IS NULL) THEN 'true'
+            ELSE format('o.retailer_id IN (SELECT r.retailer_id FROM retailers r WHERE r.branch_id = %s%s)', v_branch, retailers_scope()) END
+        || CASE WHEN v_product IS NULL THEN '' ELSE format(' AND (SELECT true FROM order_lines l WHERE l.branch_id = o.branch_id
+            AND l.reference = o.reference AND l.product_id = %s LIMIT 1)', coalesce((SELECT product_id FROM products
+                WHERE branch_id = v_branch AND code = v_product), -1)) END;
     v_rows text;
-    v_items json[];
-    v_keys jsonb[];
 BEGIN
-    v_rows := CASE WHEN v_retailer IS NOT NULL OR NOT v_few
-        THEN format('SELECT o.reference, o.stored_at FROM orders o WHERE o.branch_id = %s%s%s%s', asker_branch(),
-                    clause(' AND o.retailer_id = %s', v_retailer), v_where, v_order)
-        ELSE format('SELECT o.* FROM retailers r CROSS JOIN LATERAL (SELECT o.reference, o.stored_at FROM orders o
-                     WHERE o.branch_id = r.branch_id AND o.retailer_id = r.retailer_id%s%s) o WHERE r.branch_id = %s%s%s',
-                    v_where, v_order, asker_branch(), retailers_scope(), v_order) END;
-    EXECUTE format('SELECT array_agg(order_summary(o.reference)), array_agg(jsonb_build_array(o.stored_at, o.reference)) FROM (%s) o', v_rows)
-        INTO v_items, v_keys;
-    RETURN page_of(v_items, v_keys, v_limit);
+    v_rows := CASE WHEN v_few AND v_retailer IS NULL
+        THEN format('FROM retailers r CROSS JOIN LATERAL (SELECT o.* FROM orders o WHERE o.branch_id = r.branch_id AND o.retailer_id = r.retailer_id%s%s
+                     LIMIT %s) o WHERE r.branch_id = %s%s', v_where, v_order, reach_of(v_ok, asked_limit(p)), v_branch, retailers_scope())
+        ELSE format('FROM orders o WHERE o.branch_id = %s%s', v_branch, v_where) END;
+    SELECT w.ids, w.next INTO ids, next
+        FROM walk(format('SELECT o.reference AS id, jsonb_build_array(o.stored_at, o.reference) AS key, %s AS ok %s%s', v_ok, v_rows, v_order),
+                  asked_limit(p), reach_of(v_ok, asked_limit(p))) w;
+END $$;
+COMMENT ON FUNCTION pick_orders(jsonb) IS 'The orders of a page of the list.';
+
+CREATE OR REPLACE FUNCTION api_list_orders(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_ids text[];
+    v_next jsonb;
+BEGIN
+    SELECT ids, next INTO v_ids, v_next FROM pick_orders(p);
+    RETURN page_of((SELECT array_agg(x.item ORDER BY x.n) FILTER (WHERE x.item IS NOT NULL)
+        FROM (SELECT order_summary(u.id::bigint) AS item, u.n FROM unnest(v_ids) WITH ORDINALITY AS u (id, n)) x), v_next);
 END $$;
 COMMENT ON FUNCTION api_list_orders(jsonb) IS 'Orders, newest first.';
 
@@ -148,5 +157,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION api_get_order(jsonb) IS 'One order with its lines, who took it and in which call.';
 
-GRANT EXECUTE ON FUNCTION reference_near, cycle_asked, orders_where, order_summary, api_list_orders, call_of, api_get_order
+GRANT EXECUTE ON FUNCTION cycle_asked, pick_orders, order_summary, api_list_orders, call_of, api_get_order
     TO ringback_console;

@@ -103,8 +103,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION retailer_summary(integer) IS 'A retailer as lists show him.';
 
--- What row-level security leaves of the retailers of who asks, as a condition that finds them by index: without it the planner
--- reads all of the branch and has the policy throw most away.
+-- What the policy of retailers leaves of them, as a condition that an index serves, but for those whose follow-up he is asked about.
 CREATE OR REPLACE FUNCTION retailers_scope() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT CASE WHEN asker_everything() OR asker_role() = 'inspector' THEN ''
                 WHEN asker_area() IS NULL THEN ' AND r.manager_id = ANY (asker_managers())'
@@ -112,38 +111,44 @@ CREATE OR REPLACE FUNCTION retailers_scope() RETURNS text LANGUAGE sql STABLE AS
 $$;
 COMMENT ON FUNCTION retailers_scope() IS 'A condition for lists over retailers r: those who asks may see.';
 
+CREATE OR REPLACE FUNCTION pick_retailers(p jsonb, OUT ids text[], OUT next jsonb)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
+DECLARE
+    v_prefix text := asked_text(p, 'q');
+    v_rows text := format('SELECT r.retailer_id, r.code, true%s%s%s AS ok FROM retailers r WHERE r.branch_id = %s AND r.retired_at IS %s%s%s%s%s%s%s',
+        clause(' AND r.tier = %s', asked_whole(p, 'tier', 1, 4)::text),
+        clause(' AND r.class = %L', asked_one(p, 'class', '{key,ordinary}')),
+        clause(' AND r.order_day = %s', asked_whole(p, 'order_day', 1, 7)::text),
+        asker_branch(), CASE WHEN asked_flag(p, 'retired') THEN 'NOT NULL' ELSE 'NULL' END, retailers_scope(),
+        clause(' AND r.retailer_id IN (SELECT h.retailer_id FROM retailer_phones h WHERE h.branch_id = asker_branch() AND h.phone = %L)', asked_phone(p)),
+        clause(' AND r.manager_id = %s', person_asked(p, 'manager')), clause(' AND r.area_id = %s', area_asked(p)),
+        clause(' AND r.route_id = %s', CASE WHEN asked_text(p, 'route') IS NOT NULL THEN coalesce((SELECT o.route_id FROM routes o
+            WHERE o.branch_id = asker_branch() AND o.code = asked_text(p, 'route')), -1)::text END),
+        clause(' AND r.code > %L', asked_cursor(p, 1) ->> 0));
+    v_reach integer := CASE WHEN p -> 'query' ?| '{tier,class,order_day}' THEN 20000 ELSE asked_limit(p) + 1 END;
+BEGIN
+    IF v_prefix IS NOT NULL THEN
+        v_rows := format('(%1$s AND r.code COLLATE "C" >= %2$L AND r.code COLLATE "C" < %2$L || chr(1114111) ORDER BY r.code LIMIT %3$s) UNION
+            (%1$s AND r.name COLLATE "C" >= %2$L AND r.name COLLATE "C" < %2$L || chr(1114111) ORDER BY r.code LIMIT %3$s)', v_rows, v_prefix, v_reach);
+    END IF;
+    SELECT w.ids, w.next INTO ids, next
+        FROM walk(format('SELECT r.retailer_id AS id, jsonb_build_array(r.code) AS key, r.ok FROM (%s) r ORDER BY r.code', v_rows), asked_limit(p), v_reach) w;
+END $$;
+COMMENT ON FUNCTION pick_retailers(jsonb) IS 'The retailers of a page of the list.';
+
 CREATE OR REPLACE FUNCTION api_list_retailers(p jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_limit integer := asked_limit(p);
-    v_after jsonb := asked_cursor(p, 1);
-    v_prefix text := asked_text(p, 'q');
     v_phone text := asked_phone(p);
-    v_retired boolean := coalesce(asked_flag(p, 'retired'), false);
-    v_pick text := format('SELECT r.retailer_id, r.code FROM retailers r WHERE r.branch_id = %s AND r.retired_at IS %s', asker_branch(),
-                          CASE WHEN v_retired THEN 'NOT NULL' ELSE 'NULL' END);
-    v_order text := format(' ORDER BY r.code LIMIT %s', v_limit + 1);
-    v_items json[];
-    v_keys jsonb[];
+    v_ids text[];
+    v_next jsonb;
 BEGIN
     IF v_phone IS NOT NULL AND (p -> 'query') - '{phone,limit,cursor}'::text[] = '{}' THEN
-        RETURN retailers_by_phone(v_phone, v_after ->> 0, v_limit);
+        RETURN retailers_by_phone(v_phone, asked_cursor(p, 1) ->> 0, asked_limit(p));
     END IF;
-    v_pick := v_pick || retailers_scope()
-        || clause(' AND r.retailer_id IN (SELECT h.retailer_id FROM retailer_phones h WHERE h.branch_id = asker_branch() AND h.phone = %L)', v_phone)
-        || clause(' AND r.manager_id = %s', person_asked(p, 'manager'))
-        || clause(' AND r.area_id = %s', area_asked(p))
-        || clause(' AND r.route_id = (SELECT o.route_id FROM routes o WHERE o.branch_id = asker_branch() AND o.code = %L)', asked_text(p, 'route'))
-        || clause(' AND r.tier = %s', asked_whole(p, 'tier', 1, 4)::text)
-        || clause(' AND r.class = %L', asked_one(p, 'class', '{key,ordinary}'))
-        || clause(' AND r.order_day = %s', asked_whole(p, 'order_day', 1, 7)::text)
-        || clause(' AND r.code > %L', v_after ->> 0);
-    IF v_prefix IS NOT NULL THEN
-        v_pick := format('SELECT * FROM ((%1$s AND r.code COLLATE "C" >= %2$L AND r.code COLLATE "C" < %2$L || chr(1114111)%3$s) UNION
-            (%1$s AND r.name COLLATE "C" >= %2$L AND r.name COLLATE "C" < %2$L || chr(1114111)%3$s)) r', v_pick, v_prefix, v_order);
-    END IF;
-    EXECUTE format('SELECT array_agg(%s(r.retailer_id)), array_agg(jsonb_build_array(r.code)) FROM (%s%s) r',
-                   CASE WHEN v_phone IS NULL THEN 'retailer_summary' ELSE 'retailer_profile' END, v_pick, v_order) INTO v_items, v_keys;
-    RETURN page_of(v_items, v_keys, v_limit);
+    SELECT ids, next INTO v_ids, v_next FROM pick_retailers(p);
+    RETURN page_of((SELECT array_agg(x.item ORDER BY x.n) FILTER (WHERE x.item IS NOT NULL)
+        FROM (SELECT CASE WHEN v_phone IS NULL THEN retailer_summary(u.id::integer) ELSE retailer_profile(u.id::integer) END AS item, u.n
+              FROM unnest(v_ids) WITH ORDINALITY AS u (id, n)) x), v_next);
 END $$;
 COMMENT ON FUNCTION api_list_retailers(jsonb) IS 'Retailers by code; by phone as whole profiles.';
 
@@ -271,5 +276,5 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION api_change_retailer(jsonb) IS 'What an account manager learns on a visit, by If-Match.';
 
-GRANT EXECUTE ON FUNCTION retailer_sales, retailer_profile, retailer_summary, retailers_scope, api_list_retailers, retailers_by_phone,
+GRANT EXECUTE ON FUNCTION retailer_sales, retailer_profile, retailer_summary, pick_retailers, api_list_retailers, retailers_by_phone,
     retailer_etag, api_get_retailer, change_retailer_contact, body_phones, api_change_retailer TO ringback_console;
