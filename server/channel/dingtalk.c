@@ -16,10 +16,12 @@
 enum { MARKDOWN_BYTES = 4096, BODY_BYTES = 32768, URL_BYTES = 4096 };
 
 #define BLOCKED (600 * RB_SECOND)
+#define KEYWORD "Ringback" /* a robot may want a keyword in every message: this is it */
 
 static const struct rb_markdown button = {
-    .line = "\n\n", .item = "\n- ", .button = true, .most = MARKDOWN_BYTES};
-static const struct rb_markdown plain = {.line = "\n\n", .item = "\n- ", .most = MARKDOWN_BYTES};
+    .line = "\n\n", .item = "\n- ", .button = true, .mark = KEYWORD, .most = MARKDOWN_BYTES};
+static const struct rb_markdown plain = {
+    .line = "\n\n", .item = "\n- ", .mark = KEYWORD, .most = MARKDOWN_BYTES};
 
 static const struct rb_robot_code codes[] = {
     {130101, RB_FATE_RETRY, BLOCKED, "too many messages a minute"},

@@ -50,6 +50,8 @@ static void write_one(struct rb_buf *out, const struct rb_notice *notice, const 
     add_field(&tail, style, "负责人", NULL, notice->owner, CODE_MOST);
     if (notice->secret)
         rb_buf_printf(&tail, "%s内容请登录后查看", style->line);
+    if (style->mark)
+        rb_buf_printf(&tail, "%s%s", style->line, style->mark);
     if (!style->button)
         add_link(&link, "\n\n", notice->url);
     rb_buf_add(out, head.data, head.len);
@@ -95,7 +97,7 @@ static void write_digest(struct rb_buf *out, const struct rb_notice *notices, un
     struct rb_buf head, rest;
     rb_buf_init(&head, PIECE);
     rb_buf_init(&rest, PIECE);
-    rb_buf_printf(&head, "**%u 件通知**", n);
+    rb_buf_printf(&head, "**%u 件通知**%s%s", n, style->mark ? " " : "", style->mark ? style->mark : "");
     unsigned listed = 0;
     size_t whole = head.len; /* of the head with all that is listed */
     while (listed < n) {

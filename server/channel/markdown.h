@@ -13,6 +13,7 @@ struct rb_markdown {
     const char *item; /* before each one of a digest: "\n· " */
     bool colours;     /* <font color="…"> is known */
     bool button;      /* a single message's link is not in the text: the robot shows a button */
+    const char *mark; /* a word in every message, or NULL */
     size_t most;      /* bytes */
 };
 

@@ -95,6 +95,7 @@ static void test_dingtalk_signs_as_published(void **state)
                                        "aZLLrriXgn05YbwaGR7knYsLeJADjr9NwLaNNKpxh4g%3D");
     assert_string_equal(content(&sent, "actionCard", "title"), "【已指派】请求 1000000412 店");
     assert_string_equal(content(&sent, "actionCard", "singleURL"), URL);
+    assert_non_null(strstr(content(&sent, "actionCard", "text"), "Ringback"));
     clear(&sent);
     message.secret = "https://robot.test/send?access_token=T";
     sent = compose(&rb_channel_dingtalk, &message);
@@ -171,6 +172,7 @@ static void test_digest_names_each(void **state)
         assert_true(strlen(said) <= 4096 && strlen(said) > 3500);
         assert_non_null(strstr(said, "**50 件通知**"));
         assert_non_null(strstr(said, "另有 "));
+        assert_int_equal(strstr(said, "Ringback") != NULL, r == 1);
         for (int i = 0; i < RB_DIGEST_MOST; i++) {
             snprintf(reference, sizeof(reference), "10000004%02d", i);
             assert_non_null(strstr(said, reference));
@@ -230,32 +232,32 @@ static void test_robots_answers(void **state)
     static const struct {
         const struct rb_channel *channel;
         int status;
-        const char *body;
         enum rb_fate fate;
+        const char *body;
         int64_t rest; /* s */
     } cases[] = {
-        {&rb_channel_wecom, 200, "{\"errcode\":0,\"errmsg\":\"ok\"}", RB_FATE_DELIVERED, 0},
-        {&rb_channel_wecom, 200, "{\"errcode\":45009,\"errmsg\":\"api freq out of limit\"}", RB_FATE_RETRY,
+        {&rb_channel_wecom, 200, RB_FATE_DELIVERED, "{\"errcode\":0,\"errmsg\":\"ok\"}", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "{\"errcode\":45009,\"errmsg\":\"api freq out of limit\"}",
          60},
-        {&rb_channel_wecom, 200, "{\"errcode\":93000,\"errmsg\":\"invalid webhook url\"}", RB_FATE_GONE, 0},
-        {&rb_channel_wecom, 200, "{\"errcode\":-1}", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "{\"errcode\":\"0\"}", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "{\"errcode\":0.5}", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "{\"errcode\":null}", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "{\"errcode\":0", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "[0]", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 200, "<html>ok</html>", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 204, "{\"errcode\":0}", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 302, "{\"errcode\":0}", RB_FATE_RETRY, 0},
-        {&rb_channel_wecom, 503, "{\"errcode\":0}", RB_FATE_RETRY, 7},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":0,\"errmsg\":\"ok\"}", RB_FATE_DELIVERED, 0},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":130101,\"errmsg\":\"send too fast\"}", RB_FATE_RETRY, 600},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":310000}", RB_FATE_GONE, 0},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":300005}", RB_FATE_GONE, 0},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":40035}", RB_FATE_REFUSED, 0},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":0,\"punish\":\"deny\",\"wait\":5}", RB_FATE_RETRY, 600},
-        {&rb_channel_dingtalk, 200, "{\"errcode\":88,\"punish\":\"deny\",\"wait\":900}", RB_FATE_RETRY, 900},
+        {&rb_channel_wecom, 200, RB_FATE_GONE, "{\"errcode\":93000,\"errmsg\":\"invalid webhook url\"}", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "{\"errcode\":-1}", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "{\"errcode\":\"0\"}", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "{\"errcode\":0.5}", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "{\"errcode\":null}", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "{\"errcode\":0", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "[0]", 0},
+        {&rb_channel_wecom, 200, RB_FATE_RETRY, "<html>ok</html>", 0},
+        {&rb_channel_wecom, 204, RB_FATE_RETRY, "{\"errcode\":0}", 0},
+        {&rb_channel_wecom, 302, RB_FATE_RETRY, "{\"errcode\":0}", 0},
+        {&rb_channel_wecom, 503, RB_FATE_RETRY, "{\"errcode\":0}", 7},
+        {&rb_channel_dingtalk, 200, RB_FATE_DELIVERED, "{\"errcode\":0,\"errmsg\":\"ok\"}", 0},
+        {&rb_channel_dingtalk, 200, RB_FATE_RETRY, "{\"errcode\":130101,\"errmsg\":\"send too fast\"}", 600},
+        {&rb_channel_dingtalk, 200, RB_FATE_GONE, "{\"errcode\":310000}", 0},
+        {&rb_channel_dingtalk, 200, RB_FATE_GONE, "{\"errcode\":300005}", 0},
+        {&rb_channel_dingtalk, 200, RB_FATE_REFUSED, "{\"errcode\":40035}", 0},
+        {&rb_channel_dingtalk, 200, RB_FATE_RETRY, "{\"errcode\":0,\"punish\":\"deny\",\"wait\":5}", 600},
+        {&rb_channel_dingtalk, 200, RB_FATE_RETRY, "{\"errcode\":88,\"punish\":\"deny\",\"wait\":900}", 900},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -271,21 +273,21 @@ static void test_relays_answers(void **state)
 {
     static const struct {
         enum rb_mail_phase phase;
-        const char *line;
         enum rb_fate fate;
+        const char *line;
     } cases[] = {
-        {RB_MAIL_CONTENT, "250 2.0.0 queued\r\n", RB_FATE_DELIVERED},
-        {RB_MAIL_GREETING, "421 4.3.2 busy\r\n", RB_FATE_RETRY},
-        {RB_MAIL_GREETING, "554 no service\r\n", RB_FATE_RETRY},
-        {RB_MAIL_LOGIN, "535 5.7.8 no\r\n", RB_FATE_RETRY},
-        {RB_MAIL_SENDER, "550 5.7.1 who are you\r\n", RB_FATE_RETRY},
-        {RB_MAIL_RECIPIENT, "450 4.2.0 greylisted\r\n", RB_FATE_RETRY},
-        {RB_MAIL_RECIPIENT, "550 5.1.1 no such user\r\n", RB_FATE_GONE},
-        {RB_MAIL_RECIPIENT, "550 no such user\r\n", RB_FATE_GONE},
-        {RB_MAIL_RECIPIENT, "550 5.7.1 relaying denied\r\n", RB_FATE_REJECTED},
-        {RB_MAIL_RECIPIENT, "554 relay access denied\r\n", RB_FATE_REJECTED},
-        {RB_MAIL_CONTENT, "552 5.3.4 too large\r\n", RB_FATE_REJECTED},
-        {RB_MAIL_CONTENT, "451 4.3.0 later\r\n", RB_FATE_RETRY},
+        {RB_MAIL_CONTENT, RB_FATE_DELIVERED, "250 2.0.0 queued\r\n"},
+        {RB_MAIL_GREETING, RB_FATE_RETRY, "421 4.3.2 busy\r\n"},
+        {RB_MAIL_GREETING, RB_FATE_RETRY, "554 no service\r\n"},
+        {RB_MAIL_LOGIN, RB_FATE_RETRY, "535 5.7.8 no\r\n"},
+        {RB_MAIL_SENDER, RB_FATE_RETRY, "550 5.7.1 who are you\r\n"},
+        {RB_MAIL_RECIPIENT, RB_FATE_RETRY, "450 4.2.0 greylisted\r\n"},
+        {RB_MAIL_RECIPIENT, RB_FATE_GONE, "550 5.1.1 no such user\r\n"},
+        {RB_MAIL_RECIPIENT, RB_FATE_GONE, "550 no such user\r\n"},
+        {RB_MAIL_RECIPIENT, RB_FATE_REJECTED, "550 5.7.1 relaying denied\r\n"},
+        {RB_MAIL_RECIPIENT, RB_FATE_REJECTED, "554 relay access denied\r\n"},
+        {RB_MAIL_CONTENT, RB_FATE_REJECTED, "552 5.3.4 too large\r\n"},
+        {RB_MAIL_CONTENT, RB_FATE_RETRY, "451 4.3.0 later\r\n"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {

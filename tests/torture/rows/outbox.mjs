@@ -1,5 +1,6 @@
 // Rows about notifications going out: the daemon killed between sending and recording, at any moment, and receivers
 // that misbehave.
+import { createSocket } from 'node:dgram';
 import { MemoryWatch, mib } from '../lib/memory.mjs';
 import { complaint, signed, structured } from '../../flow/lib/events.mjs';
 import { eventually, pause } from '../../flow/lib/eventually.mjs';
@@ -161,6 +162,50 @@ async function badReceivers({ many, open }) {
   };
 }
 
+// A name server that never answers, for one daemon: what a name hangs on must hang nobody else, nor the daemon's end.
+async function silentNameServer() {
+  const socket = createSocket('udp4');
+  const asked = { n: 0, close: () => socket.close() };
+  socket.on('message', () => asked.n++);
+  await new Promise((bound, failed) => {
+    socket.once('error', failed);
+    socket.bind(53, '127.77.7.7', bound);
+  });
+  return asked;
+}
+
+async function badNames({ many, open }) {
+  const count = many(100, 1000);
+  const { world } = await open('names');
+  const server = await silentNameServer();
+  const resolver = await world.file('resolv.conf', 'nameserver 127.77.7.7\noptions timeout:5 attempts:3\n');
+  const script = `mount --bind '${resolver}' /etc/resolv.conf && exec "$@"`;
+  await world.daemon.stop();
+  await world.start({}, { under: ['unshare', '--mount', 'sh', '-c', script, 'sh'] });
+  const good = await Sink.start();
+  await world.addTarget('AM1', good.url());
+  await promptness(world, good, 50); // warm
+  const alone = await promptness(world, good, count);
+  for (const person of ['AM2', 'AM3', 'AM4'])
+    await world.addTarget(person, `http://${person.toLowerCase()}.hooks.example.org/`);
+  for (const retailer of ['R2', 'R6', 'R8'])
+    for (let i = 0; i < 60; i++) await world.post(structured(complaint({ retailer, text: '催' })));
+  const beside = await promptness(world, good, count);
+  const failed = () => world.db.value("SELECT count(*) FROM notification_attempts WHERE error ~ 'in time|resolve'");
+  await eventually(failed, { timeout: 20_000, what: 'an attempt ends without its name' });
+  const ended = await world.daemon.stop();
+  server.close();
+  await good.close();
+  const faults = [];
+  if (beside > alone * 1.2 + 20) faults.push(`the good target heard after ${beside} ms instead of ${alone} ms (p99)`);
+  if (!server.n) faults.push('the name server was never asked: the test tests nothing');
+  if (ended > 10_000) faults.push(`the daemon took ${Math.round(ended)} ms to end`);
+  return {
+    did: `names that hang: a good target hears after ${beside} ms (p99), ${alone} ms without them; the daemon ends within ${Math.round(ended)} ms`,
+    faults,
+  };
+}
+
 async function guard({ open }) {
   const { world } = await open('guard');
   const faults = [];
@@ -221,5 +266,6 @@ export const rows = [
   { name: 'dispatcher', title: 'killed between sending and recording', run: killAfterSending },
   { name: 'outbox', title: 'killed while delivering', run: killWhileDelivering },
   { name: 'receivers', title: 'bad receivers', only: 'full', run: badReceivers },
+  { name: 'names', title: 'names that do not resolve', only: 'full', run: badNames },
   { name: 'guard', title: 'targets inside', run: guard },
 ];
