@@ -96,6 +96,9 @@ BEGIN
     IF v_asked.person_id IS NULL THEN
         PERFORM fault(CASE WHEN v_department.code IS NULL THEN '/person' ELSE '/department' END,
                       CASE WHEN v_department.code IS NULL THEN 'nobody who works here has this code' ELSE 'nobody answers for this department' END);
+    ELSIF v_asked.person_id = f.owner_id THEN
+        PERFORM fault(CASE WHEN v_department.code IS NULL THEN '/person' ELSE '/department' END,
+                      format('%s, who would be asked, owns this follow-up himself', v_asked.code));
     ELSIF f.kind = 'report' AND NOT may_see_report(f.branch_id, v_asked.person_id) THEN
         PERFORM fault(CASE WHEN v_department.code IS NULL THEN '/person' ELSE '/department' END,
                       format('%s, who would be asked, may not see reports of offences', v_asked.code));

@@ -43,6 +43,10 @@ BEGIN
     END IF;
     PERFORM check_other_person(f, v_by);
     v := jsonb_populate_record(NULL::return_visits, p -> 'body');
+    IF v.satisfied AND EXISTS (SELECT FROM return_visits w WHERE w.branch_id = f.branch_id AND w.follow_up_id = f.follow_up_id
+                               AND w.round = f.reopened AND w.by_person_id = v_by AND w.satisfied) THEN
+        PERFORM refuse(409, 'illegal-move', format('you made this return visit already, and it is %s; what is new is a note, or reopens it', f.state));
+    END IF;
     INSERT INTO return_visits (branch_id, follow_up_id, by_person_id, round, how, call, satisfied, reliability, assurance, tangibles,
                                empathy, responsiveness, good, bad)
         VALUES (f.branch_id, f.follow_up_id, v_by, f.reopened, v.how, v.call, v.satisfied, v.reliability, v.assurance, v.tangibles,

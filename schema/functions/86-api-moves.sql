@@ -267,9 +267,12 @@ BEGIN
                           THEN CASE WHEN (g.due_at, g.follow_up_id) < (f.due_at, f.follow_up_id) THEN 'into' ELSE 'from' END END AS merge
               FROM follow_ups f
               JOIN complaints c ON c.branch_id = f.branch_id AND c.reference = f.complaint
-              JOIN follow_ups g ON g.branch_id = f.branch_id AND g.retailer_id = f.retailer_id AND g.follow_up_id <> f.follow_up_id
+              -- each half has an index of its own
+              CROSS JOIN LATERAL (SELECT * FROM follow_ups a WHERE a.branch_id = f.branch_id AND a.retailer_id = f.retailer_id AND a.state <> 'closed'
+                                  UNION ALL
+                                  SELECT * FROM follow_ups a WHERE a.branch_id = f.branch_id AND a.retailer_id = f.retailer_id AND a.state = 'closed') g
               JOIN complaints d ON d.branch_id = g.branch_id AND d.reference = g.complaint
-              WHERE f.branch_id = asker_branch() AND f.follow_up_id = v_id AND g.merged_into IS NULL
+              WHERE f.branch_id = asker_branch() AND f.follow_up_id = v_id AND g.follow_up_id <> v_id AND g.merged_into IS NULL
                 AND (g.kind = 'report') = (f.kind = 'report')
                 AND g.raised_at BETWEEN f.raised_at - interval '30 days' AND f.raised_at + interval '30 days'
                 AND (d.category = c.category OR d.order_reference = c.order_reference)

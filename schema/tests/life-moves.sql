@@ -101,6 +101,7 @@ SELECT is(pg_temp.ask('op', 'visit_retailer', 'one', b), '422 invalid-data', 'a 
     (pg_temp.visit(true) - 'satisfied'), (pg_temp.visit(true) - 'empathy'), (pg_temp.visit(true, 0)), (pg_temp.visit(true, 6)),
     (pg_temp.visit(true) || '{"assurance": 2.5}'), (pg_temp.visit(true) || '{"assurance": "3"}'), (pg_temp.visit(true) || '{"how": "mail"}'), (NULL)) x (b);
 SELECT is(pg_temp.ask('op', 'visit_retailer', 'one', pg_temp.visit(true)), '200 closed', 'somebody else visits: satisfied, verified, closed');
+SELECT is(pg_temp.ask('op', 'visit_retailer', 'one', pg_temp.visit(true)), '409 illegal-move', 'once');
 SELECT is(pg_temp.history('one'), 'acknowledged am, resolved am, visited op, verified op, closed op', 'all of it is history');
 SELECT is(pg_temp.told('one'), 'am closed closed', 'the owner hears that it is closed');
 SELECT is((SELECT row(satisfied, verified_by_id = pg_temp.id('op'), closed_at = now())::text FROM pg_temp.row('one')), '(t,t,t)', 'with the facts');
@@ -228,7 +229,7 @@ SELECT is(pg_temp.ask('del', 'note_follow_up', 'asked', '{"text": "x"}'), '404 n
 CREATE FUNCTION pg_temp.request(p_more jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('text', '核对签收单', 'due_at', now() + interval '4 hours') || p_more $$;
 SELECT is(pg_temp.ask('am', 'ask_department', 'asked', pg_temp.request(b)), '422 invalid-data', 'asked: ' || b::text) FROM (VALUES ('{}'::jsonb),
-    ('{"department": "delivery", "person": "del"}'), ('{"department": "no-such"}'), ('{"person": "gone"}'), ('{"person": "del", "text": ""}'),
+    ('{"department": "delivery", "person": "del"}'), ('{"person": "am"}'), ('{"department": "no-such"}'), ('{"person": "gone"}'), ('{"person": "del", "text": ""}'),
     ('{"person": "del", "due_at": "2020-01-01T00:00:00Z"}')) x (b);
 SELECT is(pg_temp.ask('op', 'ask_department', 'asked', pg_temp.request('{"person": "del"}')), '403 not-in-charge', 'its owner asks, not who passes by');
 SELECT is(pg_temp.ask('am', 'ask_department', 'asked', pg_temp.request('{"department": "delivery"}')), '200 open', 'a department nobody answers for');
@@ -274,6 +275,7 @@ SELECT pg_temp.raise('first', '5 hours', p_category => 'short-delivery'), pg_tem
 CREATE FUNCTION pg_temp.into(p_name text) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('into', pg_temp.id(p_name)) $$;
 SELECT is((SELECT string_agg((i ->> 'id') || ' ' || (i ->> 'same') || ' ' || (i ->> 'merge'), ', ') FROM jsonb_array_elements((pg_temp.answer('op', 'list_repeats', 'second')).body::jsonb -> 'items') i),
           pg_temp.id('first') || ' ["category"] into', 'what may be the same is found');
+SELECT is((SELECT string_agg(i ->> 'state', ', ') FROM jsonb_array_elements((pg_temp.answer('op', 'list_repeats', 'one')).body::jsonb -> 'items') i), NULL, 'without category and order nothing is');
 SELECT is(pg_temp.ask('op', 'merge_follow_up', 'first', pg_temp.into('second')), '409 merge-the-other-way', 'the one that is due first stands for both');
 SELECT is(pg_temp.ask('op', 'merge_follow_up', 'second', pg_temp.into('second')), '422 invalid-data', 'not into itself');
 SELECT is(pg_temp.ask('op', 'merge_follow_up', 'other-shop', pg_temp.into('first')), '422 invalid-data', 'nor into another shop''s');
