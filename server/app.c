@@ -31,6 +31,7 @@
 #include "server/console/entry.h"
 #include "server/console/login.h"
 #include "server/console/password.h"
+#include "server/console/streams.h"
 #include "server/db/db.h"
 #include "server/gateway/auth.h"
 #include "server/gateway/cloudevents.h"
@@ -44,7 +45,7 @@
 enum { DRAIN_SECONDS = 10, WHY_BYTES = 512, CONFIG_WHY_BYTES = 8192, SIGNALS = 3, PASSWORDS_WAITING = 128 };
 
 /* One pool for each kind of work, so that none waits for another. */
-enum pool { POOL_INTAKE, POOL_LOOKUP, POOL_CLOCK, POOL_OUTBOX, POOL_CONSOLE, POOLS };
+enum pool { POOL_INTAKE, POOL_LOOKUP, POOL_CLOCK, POOL_OUTBOX, POOL_CONSOLE, POOL_FEED, POOLS };
 
 struct app {
     const struct rb_config *config;
@@ -72,6 +73,7 @@ struct app {
     struct rb_login *login;
     struct rb_password *password;
     struct rb_desk *desk;
+    struct rb_streams *streams;
     bool draining;
     bool forced;
 };
@@ -146,6 +148,12 @@ static void ask_desk(struct rb_request *req, void *ctx)
     rb_desk_handle(app->desk, req);
 }
 
+static void open_stream(struct rb_request *req, void *ctx)
+{
+    struct app *app = ctx;
+    rb_streams_open(app->streams, app->desk, req);
+}
+
 static void show_acknowledge(struct rb_request *req, void *ctx)
 {
     struct app *app = ctx;
@@ -171,6 +179,7 @@ static const struct rb_special specials[] = {{"get_openapi", get_openapi, NULL},
                                              {"acknowledge_by_link", post_acknowledge, NULL},
                                              {"add_order", enter_event, NULL},
                                              {"add_complaint", enter_event, NULL},
+                                             {"open_stream", open_stream, NULL},
                                              {"log_in", log_in, rb_login_body_limit},
                                              {"log_out", log_out, NULL},
                                              {"end_sessions", log_out, NULL},
@@ -348,11 +357,10 @@ static void open_pools(struct app *app)
         const char *name;
         const char *role;
         unsigned connections;
-    } pools[POOLS] = {[POOL_INTAKE] = {"intake", "ringback_app", 0},
-                      [POOL_LOOKUP] = {"lookup", "ringback_app", 1},
-                      [POOL_CLOCK] = {"clock", "ringback_app", 1},
-                      [POOL_OUTBOX] = {"outbox", "ringback_app", 2},
-                      [POOL_CONSOLE] = {"console", "ringback_console", 4}};
+    } pools[POOLS] = {
+        [POOL_INTAKE] = {"intake", "ringback_app", 0},       [POOL_LOOKUP] = {"lookup", "ringback_app", 1},
+        [POOL_CLOCK] = {"clock", "ringback_app", 1},         [POOL_OUTBOX] = {"outbox", "ringback_app", 2},
+        [POOL_CONSOLE] = {"console", "ringback_console", 4}, [POOL_FEED] = {"feed", "ringback_app", 1}};
     for (int i = 0; i < POOLS; i++) {
         struct rb_db_options options = {.conninfo = app->config->database,
                                         .name = pools[i].name,
@@ -396,6 +404,7 @@ static void open_console(struct app *app)
     app->hasher = rb_hasher_new(app->base, PASSWORDS_WAITING);
     app->login = rb_login_new(app->db[POOL_CONSOLE], app->hasher, app->guard);
     app->password = rb_password_new(app->db[POOL_CONSOLE], app->hasher, app->guard);
+    app->streams = rb_streams_new(app->base, app->db[POOL_FEED]);
     bool ok = rb_document_new(rb_documents, &app->document, why, sizeof(why)) == RB_OK;
     struct rb_desk_options options = {.db = app->db[POOL_CONSOLE],
                                       .document = app->document,
@@ -471,6 +480,7 @@ static void close_all(struct app *app)
     rb_outbox_free(app->outbox);
     rb_intake_free(app->intake);
     rb_auth_free(app->auth);
+    rb_streams_free(app->streams);
     rb_desk_free(app->desk);
     rb_login_free(app->login);
     rb_password_free(app->password);

@@ -66,6 +66,7 @@ BEGIN
     IF v_ended IS NOT NULL THEN
         PERFORM prove_by_calls(v_ended_branch, v_ended);
     END IF;
+    PERFORM feed_calls(p_skip, p_branch, p_event, p_call);
 END $$;
 COMMENT ON FUNCTION take_calls(integer[], integer[], integer[], timestamptz[], text[], integer[], text[], integer[], text[], text[],
                                text[], text[], text[], integer[], text[], text[]) IS

@@ -39,6 +39,15 @@ void rb_answer_problem(struct rb_request *req, int status, const char *code, con
     rb_reply_problem(req, status, code, detail, errors, all, count);
 }
 
+struct rb_stream *rb_answer_stream(struct rb_request *req, const char *media, size_t cap,
+                                   const struct rb_stream_handler *handler, void *ctx)
+{
+    static const struct rb_header at_once = {"X-Accel-Buffering", "no"}; /* nginx would gather */
+    struct rb_header all[ALWAYS + RB_ANSWER_HEADERS];
+    size_t count = all_headers(all, &at_once, 1);
+    return rb_stream_begin(req, media, all, count, cap, handler, ctx);
+}
+
 void rb_answer_unavailable(struct rb_request *req, enum rb_err err)
 {
     static const struct rb_header later = {"Retry-After", "1"};

@@ -12,6 +12,9 @@ void rb_answer(struct rb_request *req, int status, const char *media, const stru
                size_t n, const void *body, size_t len);
 void rb_answer_problem(struct rb_request *req, int status, const char *code, const char *detail,
                        const char *errors, const struct rb_header *headers, size_t n);
+/* Begins an answer without an end, see rb_stream_begin. */
+struct rb_stream *rb_answer_stream(struct rb_request *req, const char *media, size_t cap,
+                                   const struct rb_stream_handler *handler, void *ctx);
 /* 503 with Retry-After: for a queue that is full or a database that did not answer (err). */
 void rb_answer_unavailable(struct rb_request *req, enum rb_err err);
 /* 429 with Retry-After: too many log-ins failed. */

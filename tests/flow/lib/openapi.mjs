@@ -22,6 +22,7 @@ export class Document {
 
   constructor(json) {
     this.json = json;
+    this.checks = {};
     this.ajv = new Ajv({ strict: false, allErrors: true });
     formats(this.ajv);
     this.ajv.addSchema(json, 'openapi');
@@ -43,6 +44,12 @@ export class Document {
     if (!value?.$ref) return { value, at };
     const parts = value.$ref.slice(2).split('/');
     return { value: parts.reduce((whole, part) => whole[part], this.json), at: pointer(...parts) };
+  }
+
+  // Throws when a value is not as the schema of that name says.
+  holdValue(schema, value) {
+    const check = (this.checks[schema] ??= this.ajv.compile({ $ref: `openapi#${pointer('components', 'schemas', schema)}` }));
+    if (!check(value)) throw new Error(`no ${schema}: ${this.ajv.errorsText(check.errors)}\n${JSON.stringify(value)}`);
   }
 
   // Throws when the answer is not as the document says.

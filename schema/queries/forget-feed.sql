@@ -1,0 +1,1 @@
+SELECT forget_feed($1::bigint::integer) AS forgotten

@@ -1,0 +1,1 @@
+SELECT sight FROM sights($1::integer[], $2::bigint[])
