@@ -1,6 +1,7 @@
 // The rows about orders: one round measures every contender once, each round in another order, on fresh copies of
 // the same branch.
 import { batched, daemonUnderLoad, fastifyUnderLoad } from './http.mjs';
+import { loginsUnderLoad } from './logins.mjs';
 import { bestClients, foreignKeys, pgbench } from './pgbench.mjs';
 
 const contenders = {
@@ -31,7 +32,8 @@ async function freshCopies(place, ordinary) {
   await place.query('round_fk', (db) => db.rows('SELECT cycle_at($1, now())', [place.branch]));
 }
 
-// wanted: names of contenders, and "half" for the open loop at half the rate of http256.
+// wanted: names of contenders, and "half" for the open loop at half the rate of http256,
+// "logins" for the same while people log in.
 export async function measureOrders(place, { wanted, rounds, seconds, warm, told }) {
   const samples = Object.fromEntries([...wanted].map((name) => [name, []]));
   const ordinary = wanted.has('ordinary') ? await makeOrdinary(place) : undefined;
@@ -58,6 +60,12 @@ export async function measureOrders(place, { wanted, rounds, seconds, warm, told
         const half = await daemonUnderLoad(place, { ...options, connections: 256, rate, tag: `half-${round}` });
         samples.half.push(half);
         told(round, 'half', half);
+        if (wanted.has('logins')) {
+          await place.checkpoint();
+          const beside = await loginsUnderLoad(place, { ...options, connections: 256, rate, tag: `logins-${round}` });
+          samples.logins.push(beside);
+          told(round, 'logins', beside);
+        }
       }
     }
   }

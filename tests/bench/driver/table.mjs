@@ -80,6 +80,18 @@ export const rows = [
     beside: (m) => `${http(m, 'http256')}; open loop ${http(m, 'half')}`,
   },
   {
+    name: 'logins',
+    needs: ['http256', 'half', 'logins'],
+    work: 'p99 at half the peak rate while a hundred people at once log in, again and again',
+    against: 'the same without them',
+    least: 'at most 1.5 times',
+    aim: '',
+    figures: (m) => [atMost(ratio(m.logins, m.half, 'p99_us'), 1.5)],
+    beside: (m) =>
+      `${http(m, 'logins')}; without ${http(m, 'half')}; ` +
+      `${whole(median(of(m.logins, 'logins')))} log-ins, a hundred in ${two(median(of(m.logins, 'hundred_ms')) / 1000)} s`,
+  },
+  {
     name: 'memory',
     needs: [],
     work: 'memory for 1,000 idle plain connections',
