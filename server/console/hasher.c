@@ -1,57 +1,82 @@
 /*
- * The thread of hasher.h. It touches nothing but jobs: a queue under one mutex goes in, a queue comes back,
- * and an eventfd wakes the loop. Called by the log-in and the change of a password.
+ * The thread of hasher.h. It touches nothing but jobs: pointers to them go in through one pipe and come back
+ * through another, on which the loop listens. There is no mutex: the loop would wait at one for a thread that
+ * the kernel seldom lets run. Called by the log-in and the change of a password.
  */
 #include "server/console/hasher.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/clock.h"
 #include "common/metrics.h"
 
 /* As the administrator's tool makes them. */
 enum { PASSES = 2, NICEST = 19 };
 #define MEMORY ((size_t)19 << 20)
+#define REST_MOST_US (RB_SECOND / 20)
 
 _Static_assert(RB_PASSWORD_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
 
 struct job {
-    TAILQ_ENTRY(job) link;
     char hash[RB_PASSWORD_HASH_SIZE]; /* empty: nobody's */
     char password[RB_PASSWORD_MOST + 1];
     char next[RB_PASSWORD_MOST + 1]; /* empty: none */
     char fresh[RB_PASSWORD_HASH_SIZE];
     bool matches;
+    bool left; /* not looked at: the hasher is being freed */
     rb_hasher_done_fn done;
     void *ctx;
 };
-TAILQ_HEAD(jobs, job);
+
+struct pipe {
+    int out;
+    int in;
+};
 
 struct rb_hasher {
     pthread_t thread;
-    pthread_mutex_t mutex;
-    pthread_cond_t more;
-    struct jobs waiting;
-    struct jobs ready;
+    struct pipe waiting; /* to the thread; its end ends the thread */
+    struct pipe ready;   /* and back */
+    struct event *readable;
     unsigned waits; /* not told yet: waiting, at work and ready */
     unsigned most;
-    bool closing;
-    int wake;
-    struct event *woken;
+    atomic_bool closing;
     struct rb_series *depth;
     char nobody[RB_PASSWORD_HASH_SIZE]; /* a hash that no password has, so that a guess costs the same */
 };
+
+/* A pointer fits into a pipe at once or not at all, and a pipe has room for thousands. */
+static void hand(int pipe, struct job *job)
+{
+    ssize_t n;
+    do
+        n = write(pipe, &job, sizeof(job));
+    while (n < 0 && errno == EINTR);
+    RB_INVARIANT(n == sizeof(job));
+}
+
+/* NULL: nothing is there, or the other end is closed. */
+static struct job *take(int pipe)
+{
+    struct job *job = NULL;
+    ssize_t n;
+    do
+        n = read(pipe, &job, sizeof(job));
+    while (n < 0 && errno == EINTR);
+    return n == sizeof(job) ? job : NULL;
+}
 
 static void free_job(struct job *job)
 {
@@ -86,66 +111,70 @@ static void lower_priority(void)
     setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICEST);
 }
 
-static struct job *next_job(struct rb_hasher *hasher)
+static int64_t used_us(void)
 {
-    struct job *job = NULL;
-    pthread_mutex_lock(&hasher->mutex);
-    while (!hasher->closing && TAILQ_EMPTY(&hasher->waiting))
-        pthread_cond_wait(&hasher->more, &hasher->mutex);
-    if (!hasher->closing) {
-        job = TAILQ_FIRST(&hasher->waiting);
-        TAILQ_REMOVE(&hasher->waiting, job, link);
-    }
-    pthread_mutex_unlock(&hasher->mutex);
-    return job;
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * RB_SECOND + used.tv_nsec / 1000;
 }
 
-static void give_back(struct rb_hasher *hasher, struct job *job)
+/*
+ * As long as the last password took, but not longer than that after its end: under a flood half a core stays
+ * free, a lone log-in waits for nothing. A low priority alone does not do it: where the kernel groups
+ * processes by session (autogroup), it counts only among our own.
+ */
+static void rest(int64_t until)
 {
-    uint64_t one = 1;
-    pthread_mutex_lock(&hasher->mutex);
-    TAILQ_INSERT_TAIL(&hasher->ready, job, link);
-    pthread_mutex_unlock(&hasher->mutex);
-    while (write(hasher->wake, &one, sizeof(one)) < 0 && errno == EINTR)
-        ;
+    int64_t left = until - rb_clock_mono();
+    if (left > 0)
+        usleep((useconds_t)(left < REST_MOST_US ? left : REST_MOST_US));
+}
+
+static void look_at(const struct rb_hasher *hasher, struct job *job, int64_t *rested)
+{
+    rest(*rested);
+    int64_t before = used_us();
+    work(hasher, job);
+    *rested = rb_clock_mono() + used_us() - before;
 }
 
 static void *run(void *arg)
 {
     struct rb_hasher *hasher = arg;
     struct job *job;
+    int64_t rested = 0;
     char guess[] = "nobody has this password";
     lower_priority();
     randombytes_buf(guess, sizeof(guess) - 1);
     RB_INVARIANT(crypto_pwhash_str(hasher->nobody, guess, sizeof(guess) - 1, PASSES, MEMORY) == 0);
-    while ((job = next_job(hasher))) {
-        work(hasher, job);
-        give_back(hasher, job);
+    while ((job = take(hasher->waiting.out))) {
+        job->left = atomic_load(&hasher->closing);
+        if (!job->left)
+            look_at(hasher, job, &rested);
+        hand(hasher->ready.in, job);
     }
     return NULL;
 }
 
 /* --- in the loop --- */
 
-static void on_woken(evutil_socket_t fd, short what, void *arg)
+static void on_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct rb_hasher *hasher = arg;
-    struct jobs ready = TAILQ_HEAD_INITIALIZER(ready);
     struct job *job;
-    uint64_t count;
     (void)what;
-    if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
-        rb_error("console", "the hashing thread cannot be heard errno=%d", errno);
-    pthread_mutex_lock(&hasher->mutex);
-    TAILQ_CONCAT(&ready, &hasher->ready, link);
-    pthread_mutex_unlock(&hasher->mutex);
-    while ((job = TAILQ_FIRST(&ready))) {
-        TAILQ_REMOVE(&ready, job, link);
-        hasher->waits--;
-        job->done(job->ctx, RB_OK, job->matches, *job->fresh ? job->fresh : NULL);
+    while ((job = take(fd))) {
+        rb_set(hasher->depth, --hasher->waits);
+        job->done(job->ctx, job->left ? RB_ERR_AWAY : RB_OK, job->matches, *job->fresh ? job->fresh : NULL);
         free_job(job);
     }
-    rb_set(hasher->depth, hasher->waits);
+}
+
+static struct pipe open_pipe(void)
+{
+    int ends[2];
+    RB_INVARIANT(pipe2(ends, O_CLOEXEC) == 0);
+    return (struct pipe){.out = ends[0], .in = ends[1]};
 }
 
 /* Signals are the loop's: the thread blocks them all. */
@@ -167,42 +196,27 @@ struct rb_hasher *rb_hasher_new(struct event_base *base, unsigned queue)
         depth = rb_gauge("ringback_login_queue", "Passwords that wait for the hashing thread.", NULL);
     hasher->depth = rb_series(depth, NULL);
     hasher->most = queue;
-    TAILQ_INIT(&hasher->waiting);
-    TAILQ_INIT(&hasher->ready);
-    pthread_mutex_init(&hasher->mutex, NULL);
-    pthread_cond_init(&hasher->more, NULL);
-    hasher->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    hasher->woken = event_new(base, hasher->wake, EV_READ | EV_PERSIST, on_woken, hasher);
-    RB_INVARIANT(hasher->wake >= 0 && hasher->woken && event_add(hasher->woken, NULL) == 0);
+    hasher->waiting = open_pipe();
+    hasher->ready = open_pipe();
+    evutil_make_socket_nonblocking(hasher->ready.out);
+    hasher->readable = event_new(base, hasher->ready.out, EV_READ | EV_PERSIST, on_ready, hasher);
+    RB_INVARIANT(hasher->readable && event_add(hasher->readable, NULL) == 0);
     start_thread(hasher);
     return hasher;
-}
-
-static void drop(struct jobs *jobs)
-{
-    struct job *job;
-    while ((job = TAILQ_FIRST(jobs))) {
-        TAILQ_REMOVE(jobs, job, link);
-        job->done(job->ctx, RB_ERR_AWAY, false, NULL);
-        free_job(job);
-    }
 }
 
 void rb_hasher_free(struct rb_hasher *hasher)
 {
     if (!hasher)
         return;
-    pthread_mutex_lock(&hasher->mutex);
-    hasher->closing = true;
-    pthread_cond_signal(&hasher->more);
-    pthread_mutex_unlock(&hasher->mutex);
+    atomic_store(&hasher->closing, true);
+    close(hasher->waiting.in);
     pthread_join(hasher->thread, NULL);
-    drop(&hasher->waiting);
-    drop(&hasher->ready);
-    event_free(hasher->woken);
-    close(hasher->wake);
-    pthread_mutex_destroy(&hasher->mutex);
-    pthread_cond_destroy(&hasher->more);
+    on_ready(hasher->ready.out, EV_READ, hasher);
+    event_free(hasher->readable);
+    close(hasher->waiting.out);
+    close(hasher->ready.in);
+    close(hasher->ready.out);
     free(hasher);
 }
 
@@ -221,9 +235,6 @@ enum rb_err rb_hasher_verify(struct rb_hasher *hasher, const char *hash, const c
     job->done = done;
     job->ctx = ctx;
     rb_set(hasher->depth, ++hasher->waits);
-    pthread_mutex_lock(&hasher->mutex);
-    TAILQ_INSERT_TAIL(&hasher->waiting, job, link);
-    pthread_cond_signal(&hasher->more);
-    pthread_mutex_unlock(&hasher->mutex);
+    hand(hasher->waiting.in, job);
     return RB_OK;
 }
