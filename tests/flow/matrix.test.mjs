@@ -197,6 +197,7 @@ for (const [role, name] of Object.entries(roles))
       if (blind.includes(role)) return;
       for (const one of wanted.filter((operation) => operation.roles.includes(role) && idFor(operation) && operation.names.length === 1)) {
         if (unsafe(one)) continue; // with a body of nothing it is refused for that
+        if (shared.includes(kindOf(one)) && !one.path.endsWith('}')) continue; // what hangs on it may be for fewer
         const answer = await ask(desk, one, idFor(one)('own'));
         assert.equal(answer.status, 200, `${one.id}: ${answer.text}`);
       }
