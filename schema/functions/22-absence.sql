@@ -1,10 +1,12 @@
 -- Who is away, and who stands in for him. Read by everything that asks whom to tell, who may see, and whose call counts.
 
+-- In plpgsql, as whatever is asked for each notification: an SQL function would be planned anew by every statement.
 CREATE OR REPLACE FUNCTION absent(p_branch integer, p_person integer, p_at timestamptz DEFAULT now()) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM absences a WHERE a.branch_id = p_branch AND a.person_id = p_person AND a.cancelled_at IS NULL
-                   AND a.ends_at > p_at AND a.starts_at <= p_at)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM absences a WHERE a.branch_id = p_branch AND a.person_id = p_person AND a.cancelled_at IS NULL
+                   AND a.ends_at > p_at AND a.starts_at <= p_at);
+END $$;
 COMMENT ON FUNCTION absent(integer, integer, timestamptz) IS 'Whether somebody is on leave at that moment.';
 
 -- The deputy named for the leave, else the usual one, and when he is away or gone too, his; a circle, or nobody left, ends it

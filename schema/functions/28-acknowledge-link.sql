@@ -4,12 +4,14 @@
 
 -- Nested like HMAC, over a text of fixed length: pgcrypto is not asked for. 16 bytes of it are enough.
 CREATE OR REPLACE FUNCTION acknowledge_token(p_branch integer, p_follow_up bigint, p_person integer) RETURNS text
-LANGUAGE sql STABLE STRICT AS $$
-    SELECT rtrim(translate(encode(q.named || substr(sha256(k.secret || sha256(k.secret || 'acknowledge'::bytea || q.named)), 1, 16), 'base64'),
-                           E'+/\n', '-_'), '=')
-    FROM (SELECT int4send(p_branch) || int8send(p_follow_up) || int4send(p_person) AS named) q
-    JOIN acknowledge_keys k ON k.branch_id = p_branch
-$$;
+LANGUAGE plpgsql STABLE STRICT AS $$
+DECLARE
+    v_named bytea := int4send(p_branch) || int8send(p_follow_up) || int4send(p_person);
+    v_secret bytea := (SELECT k.secret FROM acknowledge_keys k WHERE k.branch_id = p_branch);
+BEGIN
+    RETURN rtrim(translate(encode(v_named || substr(sha256(v_secret || sha256(v_secret || 'acknowledge'::bytea || v_named)), 1, 16), 'base64'),
+                           E'+/\n', '-_'), '=');
+END $$;
 COMMENT ON FUNCTION acknowledge_token(integer, bigint, integer) IS 'What stands behind /a/ in the link for this recipient: 43 letters, digits, "-" and "_".';
 
 CREATE OR REPLACE FUNCTION acknowledge_link(p_branch integer, p_follow_up bigint, p_person integer) RETURNS text

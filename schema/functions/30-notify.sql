@@ -44,13 +44,17 @@ COMMENT ON FUNCTION first_live_target(integer, integer, boolean, text[]) IS
     'Where a notification for somebody goes: his first live target, or that of who stands in for him, else of the next one up the line '
     'who is there; no row: nobody has one.';
 
+-- In plpgsql, as notification_body asks for it: an SQL function would be planned anew for each.
 CREATE OR REPLACE FUNCTION uri_segment(p_text text) RETURNS text
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN p_text ~ '^[A-Za-z0-9._~-]*$' THEN p_text ELSE
-        (SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9._~-]' THEN c
-                                ELSE regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\1', 'g') END, '')
-         FROM regexp_split_to_table(p_text, '') AS c) END
-$$;
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF p_text ~ '^[A-Za-z0-9._~-]*$' THEN
+        RETURN p_text;
+    END IF;
+    RETURN (SELECT string_agg(CASE WHEN c ~ '[A-Za-z0-9._~-]' THEN c
+                                   ELSE regexp_replace(upper(encode(convert_to(c, 'UTF8'), 'hex')), '(..)', '%\1', 'g') END, '')
+            FROM regexp_split_to_table(p_text, '') AS c);
+END $$;
 COMMENT ON FUNCTION uri_segment(text) IS 'A code as one segment of a URI, percent-encoded (RFC 3986): sources are URI references.';
 
 -- Of a report of an offence whoever may not see it is told that there is one, not what or whose. A request comes before the
