@@ -71,14 +71,21 @@ COMMENT ON FUNCTION phone_local(text, text) IS 'A local number completed with th
 
 CREATE OR REPLACE FUNCTION phone_number(p_text text, p_area_code text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    v_reading text := phone_reading(p_text);
-    v_plus boolean := v_reading LIKE '+%';
-    v_extension boolean := v_reading LIKE '%x';
-    v_digits text := regexp_replace(v_reading, '[^0-9]', '', 'g');
+    v_reading text;
+    v_plus boolean;
+    v_extension boolean;
+    v_digits text;
     v_cuts text[];
     v_found text;
     v_rest text;
 BEGIN
+    IF p_text ~ '^(\+?86)?1[3-9][0-9]{9}$' THEN -- as the telephone shows a mobile: nearly always
+        RETURN '+86' || right(p_text, 11);
+    END IF;
+    v_reading := phone_reading(p_text);
+    v_plus := v_reading LIKE '+%';
+    v_extension := v_reading LIKE '%x';
+    v_digits := regexp_replace(v_reading, '[^0-9]', '', 'g');
     IF v_digits IS NULL OR length(v_digits) > 31 THEN
         RETURN NULL;
     END IF;

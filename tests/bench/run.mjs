@@ -6,6 +6,7 @@ import { measureMemory } from './driver/memory.mjs';
 import { measureNotifications } from './driver/notifications.mjs';
 import { measureOrders } from './driver/orders.mjs';
 import { Place } from './driver/place.mjs';
+import { measureProfile } from './driver/profile.mjs';
 import { measurePromise } from './driver/promise.mjs';
 import { missed, rows, table } from './driver/table.mjs';
 
@@ -53,6 +54,7 @@ async function measure(place, size, chosen) {
   if (names.has('memory')) measured.memory = await measureMemory(place, { ...size, told });
   if (names.has('notifications'))
     Object.assign(measured, await measureNotifications(place, { ...size, count: size.notifications, told }));
+  if (names.has('profile')) Object.assign(measured, await measureProfile(place, { ...size, told }));
   if (['lateness', 'pace', 'look', 'claim'].some((name) => names.has(name))) {
     const { followUps: count, within: seconds, ...rest } = size;
     Object.assign(measured, await measurePromise(place, { ...rest, count, seconds, wanted: names, told }));

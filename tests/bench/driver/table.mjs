@@ -112,6 +112,18 @@ export const rows = [
     beside: (m) => `${rate(m.outbox)}; libcurl ${rate(m.multi)}; bodies of ${m.outbox[0].bytes} bytes`,
   },
   {
+    name: 'profile',
+    needs: [],
+    work: 'the profile by phone over HTTP with a session, 500 requests a second, while orders come at half the peak',
+    against: 'the clock',
+    least: 'p99 under 10 ms',
+    aim: '',
+    figures: (m) => [atMost(of(m.profile, 'p99_ms'), 10, (value) => `${one(value)} ms`)],
+    beside: (m) =>
+      `p50 ${one(median(of(m.profile, 'p50_ms')))} ms, latest ${one(median(of(m.profile, 'max_ms')))} ms, beside ` +
+      `${whole(median(of(m.profile, 'orders')))} orders a second of ${whole(median(of(m.profile, 'peak')))}`,
+  },
+  {
     name: 'lateness',
     needs: [],
     work: 'lateness of 10,000 steps that fall in one minute, 2,000,000 open follow-ups',
