@@ -394,50 +394,69 @@ END $$;
 GRANT EXECUTE ON FUNCTION api_figure_cases TO ringback_console;
 COMMENT ON FUNCTION api_figure_cases(jsonb) IS 'GET /figures/cases';
 
--- Right now, for everybody who may have something to do: account managers even without any case.
+-- Right now, for everybody who may have something to do: account managers even without any case. A page counts for the people
+-- on it alone, by the index of their open ones; a whole list counts all in one go.
+CREATE OR REPLACE FUNCTION load_counts(p_filter text, p_paged boolean) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT format(CASE WHEN p_paged THEN
+            'LEFT JOIN LATERAL (SELECT %1$s FROM follow_ups f WHERE %2$s AND f.state <> ''closed'' AND f.owner_id = g.person_id) l ON true
+             LEFT JOIN LATERAL (SELECT %1$s FROM follow_ups f WHERE %2$s AND f.state <> ''closed'' AND f.owner_id IS NULL AND g.person_id IS NULL) m
+                 ON g.person_id IS NULL'
+        ELSE 'LEFT JOIN (SELECT f.owner_id, %1$s FROM (SELECT f.owner_id, f.state, f.due_at FROM follow_ups f WHERE %2$s AND f.state <> ''closed'' OFFSET 0) f
+                         GROUP BY f.owner_id) l ON coalesce(l.owner_id, -1) = coalesce(g.person_id, -1)
+              LEFT JOIN LATERAL (SELECT NULL::bigint[] AS counts, NULL::timestamptz AS next_due_at) m ON true' END,
+        (SELECT format('ARRAY[%s] AS counts, min(f.due_at) FILTER (WHERE f.state IN (''open'', ''acknowledged'')) AS next_due_at',
+                       string_agg(format('count(*) FILTER (WHERE %s)', x.condition), ', ' ORDER BY x.n))
+         FROM figure_meanings() WITH ORDINALITY AS x (figure, timed, condition, n) WHERE NOT x.timed), p_filter)
+$$;
+GRANT EXECUTE ON FUNCTION load_counts TO ringback_console;
+COMMENT ON FUNCTION load_counts(text, boolean) IS 'The joins that give each person g of a list his figures of load, l or (without a person) m.';
+
 CREATE OR REPLACE FUNCTION api_load_figures(p jsonb) RETURNS answer LANGUAGE plpgsql SET jit = off AS $$
 DECLARE
     v_query jsonb := coalesce(p -> 'query', '{}');
     v_csv boolean := asked_csv(p);
     v_limit integer := CASE WHEN v_csv THEN NULL ELSE asked_limit(p) END;
     v_after jsonb := asked_cursor(p, 1);
-    v_counts text;
     v_filter text := figure_filter(v_query, NULL, NULL);
     v_items jsonb;
     v_lines jsonb;
     v_next text;
 BEGIN
-    SELECT string_agg(format('count(*) FILTER (WHERE %s)', m.condition), ', ' ORDER BY m.n) INTO v_counts
-        FROM figure_meanings() WITH ORDINALITY AS m (figure, timed, condition, n) WHERE NOT m.timed;
     EXECUTE format($q$
-        WITH loads AS MATERIALIZED (
-            SELECT f.owner_id, ARRAY[%s] AS counts, min(f.due_at) FILTER (WHERE f.state IN ('open', 'acknowledged')) AS next_due_at
-            FROM follow_ups f WHERE %s AND f.state <> 'closed' GROUP BY f.owner_id
-        ), people_too AS (
-            SELECT o.person_id, o.code, o.name, o.role FROM people o WHERE o.branch_id = asker_branch()
-              AND (o.person_id IN (SELECT owner_id FROM loads) OR (o.role = 'account_manager' AND o.retired_at IS NULL
-                  AND ($1 ->> 'manager' IS NULL OR o.code = $1 ->> 'manager')
-                  AND ($1 ->> 'area' IS NULL OR o.area_id = (SELECT a.area_id FROM areas a WHERE a.branch_id = o.branch_id AND a.code = $1 ->> 'area'))
-                  AND (asker_everything() OR o.person_id = ANY (asker_managers()))))
-            UNION ALL
-            SELECT NULL, NULL, NULL, NULL WHERE EXISTS (SELECT FROM loads WHERE owner_id IS NULL)
-        ), page AS MATERIALIZED (
-            SELECT o.*, coalesce(l.counts, '{0,0,0,0,0}') AS counts, l.next_due_at, row_number() OVER (ORDER BY coalesce(o.code, '') COLLATE "C") AS n
-            FROM people_too o LEFT JOIN loads l ON l.owner_id IS NOT DISTINCT FROM o.person_id
+        WITH page AS MATERIALIZED (
+            SELECT o.*, row_number() OVER (ORDER BY coalesce(o.code, '') COLLATE "C") AS n FROM (
+                SELECT x.person_id, x.code, x.name, x.role FROM people x WHERE x.branch_id = asker_branch()
+                  AND (%3$s
+                    OR (x.role = 'account_manager' AND x.retired_at IS NULL AND ($1 ->> 'manager' IS NULL OR x.code = $1 ->> 'manager')
+                      AND ($1 ->> 'area' IS NULL OR x.area_id = (SELECT a.area_id FROM areas a WHERE a.branch_id = x.branch_id AND a.code = $1 ->> 'area'))
+                      AND (asker_everything() OR x.person_id = ANY (asker_managers()))))
+                UNION ALL
+                SELECT NULL, NULL, NULL, NULL WHERE EXISTS (SELECT FROM follow_ups f WHERE %1$s AND f.state <> 'closed' AND f.owner_id IS NULL)) o
             WHERE $2 IS NULL OR coalesce(o.code, '') COLLATE "C" > $2 ->> 0
             ORDER BY n LIMIT $3 + 1
         ), shown AS MATERIALIZED (
-            SELECT g.*, (SELECT count(*) FROM retailers r WHERE r.branch_id = asker_branch() AND r.manager_id = g.person_id AND r.retired_at IS NULL) AS retailers
-            FROM page g WHERE $3 IS NULL OR g.n <= $3
+            SELECT g.*, coalesce(l.counts, '{0,0,0,0,0}') AS own, m.counts AS nobodys, coalesce(l.next_due_at, m.next_due_at) AS next_due_at,
+                   (SELECT count(*) FROM retailers r WHERE r.branch_id = asker_branch() AND r.manager_id = g.person_id AND r.retired_at IS NULL) AS retailers
+            FROM page g %2$s WHERE $3 IS NULL OR g.n <= $3
         )
         SELECT CASE WHEN $3 IS NOT NULL THEN (SELECT jsonb_agg(jsonb_build_object('group', g.code, 'name', g.name, 'role', g.role, 'retailers', g.retailers,
-                    'next_due_at', g.next_due_at, 'figures', figure_cells($1, false, jsonb_build_object('manager', coalesce(g.code, '')), g.counts))
+                    'next_due_at', g.next_due_at, 'figures', figure_cells($1, false, jsonb_build_object('manager', coalesce(g.code, '')), coalesce(g.nobodys, g.own)))
                     ORDER BY g.n) FROM shown g) END,
-               CASE WHEN $3 IS NULL THEN (SELECT jsonb_agg(jsonb_build_array(g.code, g.name, g.role, g.retailers) || to_jsonb(g.counts)
+               CASE WHEN $3 IS NULL THEN (SELECT jsonb_agg(jsonb_build_array(g.code, g.name, g.role, g.retailers) || to_jsonb(coalesce(g.nobodys, g.own))
                     || jsonb_build_array(to_char(g.next_due_at AT TIME ZONE $4, 'YYYY-MM-DD HH24:MI:SS'),
                         figure_link($1, jsonb_build_object('manager', coalesce(g.code, ''), 'figure', 'load'))) ORDER BY g.n) FROM shown g) END,
                (SELECT cursor_of(jsonb_build_array(coalesce(g.code, ''))) FROM page g WHERE g.n = $3 AND EXISTS (SELECT FROM page WHERE n = $3 + 1))
-        $q$, v_counts, v_filter) INTO v_items, v_lines, v_next USING v_query, v_after, v_limit, asker_timezone();
+        $q$, v_filter, load_counts(v_filter, NOT v_csv),
+        -- Who sees the branch sees somebody's first row at once. For others the ways by which the policy of follow_ups lets them see
+        -- one are asked for by index; the policy still decides.
+        format(CASE WHEN asker_everything() THEN 'EXISTS (SELECT FROM follow_ups f WHERE %1$s AND f.state <> ''closed'' AND f.owner_id = x.person_id)'
+            ELSE 'x.person_id IN (
+                SELECT f.owner_id FROM follow_ups f WHERE %1$s AND f.state <> ''closed'' AND f.owner_id = ANY ((SELECT asker_managers())::integer[])
+                UNION SELECT f.owner_id FROM retailers r JOIN follow_ups f ON f.branch_id = r.branch_id AND f.retailer_id = r.retailer_id
+                    WHERE r.branch_id = asker_branch() AND (SELECT asker_role()) IN (''account_manager'', ''market_manager'') AND %1$s AND f.state <> ''closed''
+                UNION SELECT f.owner_id FROM follow_ups f WHERE %1$s AND f.state <> ''closed'' AND f.kind = ''report'' AND (SELECT asker_reports())
+                UNION SELECT f.owner_id FROM follow_ups f WHERE %1$s AND f.state <> ''closed'' AND f.follow_up_id = ANY ((SELECT asker_requests())::bigint[]))' END, v_filter))
+        INTO v_items, v_lines, v_next USING v_query, v_after, v_limit, asker_timezone();
     IF v_csv THEN
         RETURN answer_csv('{manager,name,role,retailers,load,load_waiting,load_overdue,load_due_soon,load_unacknowledged,next_due_at,cases}', v_lines);
     END IF;
