@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { world } from '../flow/lib/world.mjs';
 import { eventually } from '../flow/lib/eventually.mjs';
+import { complaint, structured } from '../flow/lib/events.mjs';
 import { callRow, count } from '../flow/lib/look.mjs';
 import { Kamailio, ask, freePort } from './lib/kamailio.mjs';
 import { Relay } from './lib/relay.mjs';
@@ -160,6 +161,27 @@ describe('calls by the branch', () => {
   });
 });
 
+describe('a call back', () => {
+  it('proves the promise: the manager called the retailer, and talked long enough', async () => {
+    await w.db.force('UPDATE policies SET proof_seconds = 2');
+    const raised = await w.post(structured(complaint({ retailer: 'R3', text: '没人回电' })), { gateway: w.gateways['kamailio-1'] });
+    assert.equal(raised.status, 200, raised.text);
+    const id = raised.json.complaint.follow_up;
+    const state = () => w.db.row('SELECT state, proof, proof_call FROM follow_ups WHERE follow_up_id = $1', [id]);
+
+    await happen([['15400000021', '15400010003']], () => 'pass', { caller: 'caller-refused', phone: 'phone-is-busy', ...outbound });
+    assert.equal((await state()).state, 'open', 'busy is no contact');
+    assert.equal(await w.db.value('SELECT outcome FROM follow_up_tries WHERE follow_up_id = $1', [id]), 'busy');
+
+    const calls = await happen([['15400000021', '15400010003']], () => 'pass', {
+      caller: 'caller-is-left',
+      phone: 'phone-hangs-up',
+      ...outbound,
+    });
+    assert.deepEqual(await state(), { state: 'contacted', proof: 'proved', proof_call: calls.get('15400000021').id });
+  });
+});
+
 describe('the gateway', () => {
   it('keeps its events while ringbackd is away, and calls go on', async () => {
     await w.daemon.stop();
@@ -197,6 +219,7 @@ describe('the gateway', () => {
     assert.deepEqual(kamailio.faults, []);
     const calls = await count(w.db, 'calls');
     assert.equal(calls, new Set(relay.log.map(({ event }) => event.data.call)).size);
-    assert.equal(await count(w.db, 'events'), relay.tries.size, 'what was sent is there, once');
+    const told = await count(w.db, 'events JOIN sources USING (branch_id, source_id)', "source = '/kamailio/test'");
+    assert.equal(told, relay.tries.size, 'what was sent is there, once');
   });
 });
