@@ -159,11 +159,16 @@ BEGIN
                            JOIN notifications n ON n.branch_id = t.branch_id AND n.target_id = t.target_id AND n.state = 'waiting'
                            WHERE t.branch_id = b.branch_id AND t.bucket = b.bucket AND t.retired_at IS NULL
                              AND n.next_attempt_at <= now() LIMIT digest_most()) q)))
+    ), mailing AS (
+        -- They all go to one relay: when that hangs, it must not take the connections of everybody else.
+        SELECT s.branch_id, count(DISTINCT t.bucket) AS n FROM notifications s JOIN targets t USING (branch_id, target_id)
+        WHERE s.state = 'sending' AND t.channel = 'email' GROUP BY 1
     ), ready AS (
         SELECT h.branch_id, h.bucket, row_number() OVER (ORDER BY h.branch_id, h.bucket) AS message
         FROM held h
         WHERE h.bucket <> 'email' AND (h.bucket NOT LIKE 'email:%' OR h.turn <= coalesce(
-            (SELECT floor(r.now_tokens) FROM held r WHERE r.branch_id = h.branch_id AND r.bucket = 'email'), 0))
+            (SELECT least(floor(r.now_tokens), 16 - coalesce((SELECT m.n FROM mailing m WHERE m.branch_id = h.branch_id), 0))
+             FROM held r WHERE r.branch_id = h.branch_id AND r.bucket = 'email'), 0))
         LIMIT greatest(1, p_most / digest_most())
     ), picked AS MATERIALIZED (
         SELECT n.row, r.bucket, r.message, n.channel, n.address, n.sealed_secret, b.timezone

@@ -149,6 +149,21 @@ SELECT is(pg_temp.claim(512, 18), '2 in 1', 'and the next one a little later, to
 SELECT is((SELECT count(*) FROM held WHERE sealed_secret IS NOT NULL), 0::bigint, 'an address needs no secret');
 SELECT pg_temp.finish('delivered');
 
+-- A relay that hangs: at most sixteen mails are with it.
+INSERT INTO people (branch_id, code, name, role) SELECT pg_temp.id('branch'), 'mail-' || i, 'x', 'account_manager' FROM generate_series(1, 30) i;
+INSERT INTO ids SELECT code, person_id FROM people WHERE branch_id = pg_temp.id('branch') AND code LIKE 'mail-%';
+SELECT pg_temp.target('mail-' || i, 'email', 'mail-' || i || '@a.test') FROM generate_series(1, 30) i;
+SELECT pg_temp.raise('mail-' || i) FROM generate_series(1, 30) i;
+SELECT pg_temp.pass('10 minutes');
+CREATE TEMP TABLE kept AS SELECT * FROM held LIMIT 0;
+SELECT is(pg_temp.claim(5120, 6000), '16 in 16', 'sixteen are claimed');
+INSERT INTO kept SELECT * FROM held;
+SELECT is(pg_temp.claim(5120, 6000), '0 in 0', 'and no more while they are with it');
+INSERT INTO held SELECT * FROM kept;
+SELECT pg_temp.finish('delivered');
+SELECT is(pg_temp.claim(5120, 6000), '14 in 14', 'then the rest');
+SELECT pg_temp.finish('delivered');
+
 -- The console: filed, never claimed; delivered when it was seen.
 SELECT retire_target(branch_id, target_id::text, 'tap') FROM targets WHERE branch_id = pg_temp.id('branch') AND retired_at IS NULL;
 UPDATE notifications SET state = 'cancelled' WHERE state = 'waiting';
