@@ -8,6 +8,7 @@ import { measureOrders } from './driver/orders.mjs';
 import { Place } from './driver/place.mjs';
 import { measureProfile } from './driver/profile.mjs';
 import { measurePromise } from './driver/promise.mjs';
+import { measureStreams } from './driver/streams.mjs';
 import { missed, rows, table } from './driver/table.mjs';
 
 const sizes = {
@@ -52,6 +53,7 @@ async function measure(place, size, chosen) {
   const measured = {};
   if (orders.size) Object.assign(measured, await measureOrders(place, { ...size, wanted: orders, told }));
   if (names.has('memory')) measured.memory = await measureMemory(place, { ...size, told });
+  if (names.has('streams')) Object.assign(measured, await measureStreams(place, { ...size, told }));
   if (names.has('notifications'))
     Object.assign(measured, await measureNotifications(place, { ...size, count: size.notifications, told }));
   if (names.has('profile')) Object.assign(measured, await measureProfile(place, { ...size, told }));

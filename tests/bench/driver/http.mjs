@@ -13,9 +13,9 @@ import { cpuOf, familySeconds } from './processes.mjs';
 
 const tuning = ['RINGBACK_WRITE_CONNECTIONS', 'RINGBACK_BATCH_EVENTS', 'RINGBACK_DELIVERY_CONNECTIONS'];
 
-export function startDaemon(place, database) {
+export function startDaemon(place, database, extra = {}) {
   const given = Object.fromEntries(tuning.filter((key) => process.env[key]).map((key) => [key, process.env[key]]));
-  return Daemon.start({ build, env: place.env(database, given), log: place.file('daemon.log') });
+  return Daemon.start({ build, env: place.env(database, { ...given, ...extra }), log: place.file('daemon.log') });
 }
 
 // Sends for warm + seconds to the address; rate: open loop. servers: process numbers of who answers. The answer has

@@ -102,6 +102,18 @@ export const rows = [
     beside: (m) => `${one(mib(median(of(m.memory, 'idle'))))} MiB idle, ${one(mib(median(of(m.memory, 'held'))))} MiB with them`,
   },
   {
+    name: 'streams',
+    needs: [],
+    work: 'memory for 2,000 open streams of the console, and p99 of orders at half the peak rate with them',
+    against: 'the same daemon without any',
+    least: 'at most 64 MiB more, and 1.2 times',
+    aim: '',
+    figures: (m) => [atMost(of(m.streams, 'more').map(mib), 64, one), atMost(ratio(m.streams, m.noStreams, 'p99_us'), 1.2)],
+    beside: (m) =>
+      `${one(mib(median(of(m.streams, 'idle'))))} MiB idle, ${one(mib(median(of(m.streams, 'held'))))} MiB with them; ` +
+      `open loop ${http(m, 'streams')}; without ${http(m, 'noStreams')}`,
+  },
+  {
     name: 'notifications',
     needs: [],
     work: 'notifications delivered and their outcome committed, 100 targets on one local sink',
