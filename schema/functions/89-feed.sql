@@ -43,11 +43,12 @@ CREATE OR REPLACE TRIGGER feed_ended AFTER UPDATE ON sessions FOR EACH ROW
     WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION feed_session();
 
 CREATE OR REPLACE FUNCTION feed_calls(p_skip integer[], p_branch integer[], p_event integer[], p_call text[]) RETURNS void
-LANGUAGE sql AS $$
+LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO feed (branch_id, topic, subject)
     SELECT p_branch[x.event], 'call', x.call FROM unnest(p_event, p_call) AS x (event, call)
-    WHERE x.event <> ALL (p_skip) GROUP BY 1, 3
-$$;
+    WHERE x.event <> ALL (p_skip) GROUP BY 1, 3;
+END $$;
 COMMENT ON FUNCTION feed_calls(integer[], integer[], integer[], text[]) IS 'The calls of a batch into the feed; called by take_calls.';
 
 -- Who asks, as the streams know him.

@@ -1,5 +1,5 @@
 /*
- * Streams of streams.h. The desk finds out who opens one; from then on his sight is asked for anew every half
+ * Streams of streams.h. The desk finds out who opens one; from then on his sight is asked for anew every
  * minute, and a session that was ended comes by the feed. Telling goes in slices, so that intake never waits
  * for two thousand writes. Never holds anything for a stream but its place: what its client does not take in
  * time it reads again.
@@ -25,7 +25,7 @@ enum {
     ROUNDS = 5,            /* until who comes late has caught up */
     OF_SESSION = 4,        /* streams; the oldest makes room */
     OF_ACCOUNT = 32,
-    SIGHTS_EVERY_S = 30, /* each stream's */
+    SIGHTS_EVERY_S = 60, /* each stream's */
     RETRY_LEAST_MS = 1000,
     RETRY_SPREAD_MS = 4000, /* browsers do not come back all at once */
     SMALL = 512
@@ -328,7 +328,7 @@ static void on_sights(void *ctx, enum rb_err err, const struct rb_result *result
     free(question);
 }
 
-/* A thirtieth of all streams each second. */
+/* A sixtieth of all streams each second. */
 static void renew_some(struct rb_streams *streams)
 {
     size_t most = streams->count / SIGHTS_EVERY_S + 1;

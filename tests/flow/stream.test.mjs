@@ -372,7 +372,7 @@ describe('the end of a stream', () => {
       await stream.isOver();
     }
     assert.equal(stays.ended, false);
-    // A session that ends by itself, or whose account is disabled, is found within half a minute.
+    // A session that ends by itself, or whose account is disabled, is found within a minute, sooner with few streams.
     await w.db.rows(`UPDATE accounts SET disabled_at = now() WHERE name = 'op2'`);
     await stays.seen('end', { reason: 'session' }, { timeout: 32_000 });
     await w.db.rows(`UPDATE accounts SET disabled_at = NULL WHERE name = 'op2'`);

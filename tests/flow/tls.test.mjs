@@ -10,7 +10,9 @@ import { build } from './lib/paths.mjs';
 import { must, program } from './lib/program.mjs';
 import { Wire, exchange } from './lib/client.mjs';
 import { eventually } from './lib/eventually.mjs';
-import { order, structured } from './lib/events.mjs';
+import { atDesk } from './lib/desk.mjs';
+import { openStream } from './lib/stream.mjs';
+import { complaint, order, structured } from './lib/events.mjs';
 
 const w = await world({ daemon: false });
 const file = (name) => join(w.state, name);
@@ -43,6 +45,14 @@ async function shown(address) {
 }
 
 describe('TLS', () => {
+  it('carries streams', async () => {
+    const stream = await openStream(await atDesk(w, 's1'));
+    assert.match(stream.desk.cookie, /^__Host-/);
+    const answer = await w.post(structured(complaint({ retailer: 'R1', text: '缺货' })));
+    await stream.seen('follow-up', { id: answer.json.complaint.follow_up });
+    stream.close();
+  });
+
   it('is spoken on both listeners', async () => {
     for (const way of ['bearer', 'basic', 'webhook'])
       assert.equal((await w.post(anOrder(), { auth: way })).status, 200);
