@@ -29,17 +29,18 @@ BEGIN
     LOOP
         v_at := plausible_time(p_time[k.event]);
         INSERT INTO calls AS c (branch_id, call, gateway_id, state, direction, from_number, to_number, from_phone, to_phone,
-                                retailer_id, ringing_at, answered_at, ended_at, seconds, cause, recording)
+                                retailer_id, ringing_at, answered_at, ended_at, end_timed, seconds, cause, recording)
         VALUES (k.branch, k.call, p_gateway[k.event], k.state, k.direction, k.from_number, k.to_number, k.from_phone, k.to_phone,
                 nullif(retailer_by_phone(k.branch, CASE k.direction WHEN 'inbound' THEN k.from_phone ELSE k.to_phone END), -1),
                 CASE WHEN k.state = 1 THEN v_at END, CASE WHEN k.state = 2 THEN v_at END, CASE WHEN k.state = 3 THEN v_at END,
-                k.seconds, k.cause, k.recording)
+                k.state <> 3 OR coalesce(v_at = p_time[k.event], false), k.seconds, k.cause, k.recording)
         ON CONFLICT (branch_id, call) DO UPDATE SET
             state = greatest(c.state, excluded.state),
             retailer_id = coalesce(c.retailer_id, excluded.retailer_id),
             ringing_at = coalesce(c.ringing_at, excluded.ringing_at),
             answered_at = coalesce(c.answered_at, excluded.answered_at),
             ended_at = coalesce(c.ended_at, excluded.ended_at),
+            end_timed = CASE WHEN c.ended_at IS NULL THEN excluded.end_timed ELSE c.end_timed END,
             seconds = coalesce(c.seconds, excluded.seconds),
             cause = coalesce(c.cause, excluded.cause),
             recording = coalesce(c.recording, excluded.recording)

@@ -73,10 +73,13 @@ BEGIN
         JOIN policies p ON p.branch_id = f.branch_id AND p.policy_id = f.policy_id
         JOIN calls c ON c.branch_id = x.branch AND c.call = x.call
         LEFT JOIN retailers r ON r.branch_id = f.branch_id AND r.retailer_id = f.retailer_id
-        -- When the conversation began: as reported, or counted back from its end, whichever is later. A call that nobody
-        -- answered has its end alone.
-        CROSS JOIN LATERAL (SELECT CASE WHEN c.answered_at IS NOT NULL OR c.seconds > 0
-            THEN greatest(c.answered_at, c.ended_at - interval '1 second' * coalesce(c.seconds, 0)) ELSE c.ended_at END AS begun_at) s
+        -- When the conversation began: as reported, or counted back from its end, whichever is later. An end without a time of
+        -- its own cannot be counted back from: then it began when the call was first heard of. A call that nobody answered
+        -- has its end alone.
+        CROSS JOIN LATERAL (SELECT CASE
+            WHEN c.answered_at IS NULL AND coalesce(c.seconds, 0) = 0 THEN c.ended_at
+            WHEN c.answered_at IS NULL AND NOT c.end_timed THEN least(c.ringing_at, c.ended_at)
+            ELSE greatest(c.answered_at, c.ended_at - interval '1 second' * coalesce(c.seconds, 0)) END AS begun_at) s
         CROSS JOIN LATERAL (
             SELECT q.person_id FROM (
                 SELECT n.person_id, answers_for(n.branch_id, n.person_id, f.owner_id, f.retailer_id, s.begun_at) AS rank

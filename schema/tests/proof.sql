@@ -234,5 +234,16 @@ SELECT results_eq($$SELECT count(*), f.state, f.proof, f.proof_call = 'p' || o.s
 SELECT is((SELECT count(*) FROM follow_up_history h JOIN ids i ON i.id = h.follow_up_id AND i.name ~ '^p[0-9]' WHERE h.kind <> 'opened'), 240::bigint,
           'with one line for each try and each proof');
 
+-- A gateway without a clock: an end alone cannot be counted back from.
+SELECT pg_temp.shop('timeless', '{+8613800000077}');
+SELECT pg_temp.complain('timeless', 'timeless', NULL, NULL);
+SELECT pg_temp.event('t-timeless', 3, '+8613900000001', '+8613800000077', NULL, 35);
+SELECT is(pg_temp.look('timeless'), 'contacted proved t-timeless', 'an end without a time, reported after the complaint, proves');
+SELECT pg_temp.shop('under way', '{+8613800000078}');
+SELECT pg_temp.event('t-under-way', 1, '+8613900000001', '+8613800000078', '10:00');
+SELECT pg_temp.complain('under way', 'under way', NULL, '10:05');
+SELECT pg_temp.event('t-under-way', 3, '+8613900000001', '+8613800000078', NULL, 35);
+SELECT is(pg_temp.look('under way'), 'open', 'but not of a call that is known to have begun before');
+
 SELECT * FROM finish();
 ROLLBACK;
