@@ -29,10 +29,21 @@ COMMENT ON FUNCTION answer_json(anyelement, integer, text, text) IS 'An answer o
 
 -- The people whose retailers somebody sees: himself and those who are on leave and for whom he stands in; with each market
 -- manager among them everybody below him and the account managers of his area.
+--
+-- In plpgsql, as everything that each request runs: an SQL function that is not inlined is planned anew at every call.
 CREATE OR REPLACE FUNCTION managers_of(p_branch integer, p_person integer, p_role text) RETURNS integer[]
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_managers integer[];
+BEGIN
+    IF p_person IS NULL THEN
+        RETURN NULL;
+    ELSIF p_role <> 'market_manager' AND NOT EXISTS (
+            SELECT FROM absences a WHERE a.branch_id = p_branch AND a.cancelled_at IS NULL AND a.ends_at > now() AND a.starts_at <= now()) THEN
+        RETURN ARRAY[p_person];
+    END IF;
     WITH RECURSIVE acted AS (
-        SELECT p_person AS person_id, p_role AS role WHERE p_person IS NOT NULL
+        SELECT p_person AS person_id, p_role AS role
         UNION
         SELECT o.person_id, o.role FROM absences a JOIN people o ON o.branch_id = a.branch_id AND o.person_id = a.person_id
         WHERE a.branch_id = p_branch AND a.cancelled_at IS NULL AND a.ends_at > now() AND a.starts_at <= now()
@@ -42,31 +53,32 @@ LANGUAGE sql STABLE AS $$
         UNION
         SELECT p.person_id, true FROM below b JOIN people p ON p.branch_id = p_branch AND p.reports_to_id = b.person_id WHERE b.market
     )
-    SELECT array_agg(x.person_id) FROM (
+    SELECT array_agg(x.person_id) INTO v_managers FROM (
         SELECT b.person_id FROM below b
         UNION
         SELECT a.person_id FROM acted t JOIN people m ON m.branch_id = p_branch AND m.person_id = t.person_id
             JOIN people a ON a.branch_id = m.branch_id AND a.area_id = m.area_id
             WHERE t.role = 'market_manager' AND a.role = 'account_manager'
-        ) x
-$$;
+        ) x;
+    RETURN v_managers;
+END $$;
 COMMENT ON FUNCTION managers_of(integer, integer, text) IS 'Whose retailers and follow-ups are those of this person in this role.';
 
 CREATE OR REPLACE FUNCTION enter_as(p_branch integer, p_account integer) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
 DECLARE
-    v_account accounts;
-    v_person people;
+    v record;
 BEGIN
-    SELECT * INTO STRICT v_account FROM accounts WHERE branch_id = p_branch AND account_id = p_account;
-    SELECT * INTO v_person FROM people WHERE branch_id = p_branch AND person_id = v_account.person_id;
+    SELECT a.name, a.role, p.person_id, a.role = 'inspector' OR coalesce(p.sees_reports, false) AS reports,
+           CASE WHEN a.role = 'market_manager' THEN p.area_id END AS area_id
+        INTO STRICT v
+    FROM accounts a LEFT JOIN people p ON p.branch_id = a.branch_id AND p.person_id = a.person_id
+    WHERE a.branch_id = p_branch AND a.account_id = p_account;
     PERFORM set_config('ringback.branch', p_branch::text, true), set_config('ringback.account', p_account::text, true),
-            set_config('ringback.person', coalesce(v_person.person_id::text, ''), true),
-            set_config('ringback.role', v_account.role, true), set_config('ringback.actor', v_account.name, true),
-            set_config('ringback.reports', (v_account.role = 'inspector' OR coalesce(v_person.sees_reports, false))::text, true),
-            set_config('ringback.area', CASE WHEN v_account.role = 'market_manager' THEN coalesce(v_person.area_id::text, '')
-                                             ELSE '' END, true),
-            set_config('ringback.managers', coalesce(managers_of(p_branch, v_person.person_id, v_account.role), '{}')::text, true);
+            set_config('ringback.person', coalesce(v.person_id::text, ''), true), set_config('ringback.role', v.role, true),
+            set_config('ringback.actor', v.name, true), set_config('ringback.reports', v.reports::text, true),
+            set_config('ringback.area', coalesce(v.area_id::text, ''), true),
+            set_config('ringback.managers', coalesce(managers_of(p_branch, v.person_id, v.role), '{}')::text, true);
 END $$;
 REVOKE EXECUTE ON FUNCTION enter_as FROM PUBLIC;
 COMMENT ON FUNCTION enter_as(integer, integer) IS 'From here to the end of the transaction this account asks.';

@@ -84,10 +84,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION asked_id(jsonb, text) IS 'The number in a path; 404 when it is none.';
 
-CREATE OR REPLACE FUNCTION asked_phone(p jsonb) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT coalesce(phone_number(p #>> '{query,phone}', (SELECT area_code FROM branches WHERE branch_id = asker_branch())), '')
-    WHERE p #>> '{query,phone}' IS NOT NULL
-$$;
+CREATE OR REPLACE FUNCTION asked_phone(p jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_phone text := p #>> '{query,phone}';
+BEGIN
+    IF v_phone IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN coalesce(phone_number(v_phone, (SELECT area_code FROM branches WHERE branch_id = asker_branch())), '');
+END $$;
 COMMENT ON FUNCTION asked_phone(jsonb) IS 'The number asked for in its stored spelling; empty when it is none, and then nobody''s.';
 
 CREATE OR REPLACE FUNCTION clause(p_format text, p_value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
@@ -164,16 +169,19 @@ CREATE OR REPLACE FUNCTION reach_of(p_ok text, p_limit integer) RETURNS integer 
 $$;
 COMMENT ON FUNCTION reach_of(text, integer) IS 'How many rows walk() looks at: the page and one more when no row is passed over.';
 
-CREATE OR REPLACE FUNCTION page_of(p_items json[], p_next jsonb) RETURNS answer LANGUAGE sql STABLE AS $$
-    SELECT answer_json(json_build_object('items', coalesce(array_to_json(p_items), '[]'),
-                                         'next', CASE WHEN p_next IS NOT NULL THEN cursor_of(p_next) END))
-$$;
+CREATE OR REPLACE FUNCTION page_of(p_items json[], p_next jsonb) RETURNS answer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (200, NULL, NULL, NULL,
+            json_build_object('items', coalesce(array_to_json(p_items), '[]'),
+                              'next', CASE WHEN p_next IS NOT NULL THEN cursor_of(p_next) END)::text, NULL, NULL)::answer;
+END $$;
 COMMENT ON FUNCTION page_of(json[], jsonb) IS 'A list''s page: items, and the key behind which the next begins.';
 
 -- For short lists: one row more than the page is fetched, which tells that there is a next page.
-CREATE OR REPLACE FUNCTION page_of(p_items json[], p_keys jsonb[], p_limit integer) RETURNS answer LANGUAGE sql STABLE AS $$
-    SELECT page_of(p_items[1:p_limit], CASE WHEN cardinality(p_items) > p_limit THEN p_keys[p_limit] END)
-$$;
+CREATE OR REPLACE FUNCTION page_of(p_items json[], p_keys jsonb[], p_limit integer) RETURNS answer LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN page_of(p_items[1:p_limit], CASE WHEN cardinality(p_items) > p_limit THEN p_keys[p_limit] END);
+END $$;
 COMMENT ON FUNCTION page_of(json[], jsonb[], integer) IS 'A list''s page: items and their sort keys, of which the last of the page becomes the cursor.';
 
 CREATE OR REPLACE FUNCTION cursor_time(p_cursor jsonb, p_key integer) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
