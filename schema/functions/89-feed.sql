@@ -1,5 +1,5 @@
--- The feed (0015): who writes it, how the daemons read it, and for whom. Triggers write it where people change things; calls
--- are written by take_calls, once a batch. Reading is in the order of 0015 and by place, "XID-FEED_ID" of the last row read.
+-- The feed (0016): who writes it, how the daemons read it, and for whom. Triggers write it where people change things; calls
+-- are written by take_calls, once a batch. Reading is in the order of 0016 and by place, "XID-FEED_ID" of the last row read.
 --
 -- Which rows a stream's owner sees is decided by the daemon (server/console/sight.c) from sight(), what the settings of 80-desk.sql
 -- say of him, and from what read_feed gives of a subject: the same words as in the policies on follow_ups, retailers and calls
