@@ -21,8 +21,8 @@ INSERT INTO ids SELECT code, person_id FROM people WHERE branch_id = pg_temp.id(
 UPDATE people SET reports_to_id = pg_temp.id('mm'), deputy_id = pg_temp.id('am-2') WHERE person_id = pg_temp.id('am');
 UPDATE people SET retired_at = now() - interval '3 days' WHERE person_id = pg_temp.id('gone');
 INSERT INTO person_phones (branch_id, person_id, phone) SELECT pg_temp.id('branch'), pg_temp.id(h.code), h.phone
-    FROM (VALUES ('am', '+8613900000001'), ('am-2', '+8613900000002'), ('am-3', '+8613900000003'), ('mm', '+8613900000004'),
-                 ('sup', '801'), ('op', '+8613900000006'), ('gone', '+8613900000007'), ('mm-south', '+8613900000008')) h (code, phone);
+    FROM (VALUES ('am', '+8615490000001'), ('am-2', '+8615490000002'), ('am-3', '+8615490000003'), ('mm', '+8615490000004'),
+                 ('sup', '801'), ('op', '+8615490000006'), ('gone', '+8615490000007'), ('mm-south', '+8615490000008')) h (code, phone);
 INSERT INTO gateways (branch_id, name, sealed_key) VALUES (pg_temp.id('branch'), 'tap-proof', '\x00');
 INSERT INTO ids SELECT 'gateway', gateway_id FROM gateways WHERE name = 'tap-proof';
 
@@ -80,14 +80,14 @@ CREATE FUNCTION pg_temp.tries(p_name text) RETURNS text LANGUAGE sql AS $$
 -- The plain case, and all that is written about it.
 SELECT pg_temp.shop('r1', '{+8615400000001,+8615400000011}');
 SELECT pg_temp.complain('plain', 'r1', NULL, '08:00');
-SELECT pg_temp.call('k1', '+8613900000001', '+8615400000001', '09:00', 60);
+SELECT pg_temp.call('k1', '+8615490000001', '+8615400000001', '09:00', 60);
 SELECT is(pg_temp.look('plain'), 'contacted proved k1', 'the owner called back: contacted and proved');
 SELECT results_eq($$SELECT contacted_at, first_try_at, contacted_by_id FROM follow_ups WHERE follow_up_id = pg_temp.id('plain')$$,
     $$VALUES (pg_temp.at('09:00'), pg_temp.at('09:00'), pg_temp.id('am'))$$, 'when he was answered, by whom');
 SELECT results_eq($$SELECT kind, by_person_id, details - 'at' FROM follow_up_history WHERE follow_up_id = pg_temp.id('plain') ORDER BY history_id$$,
     $$VALUES ('opened', NULL, '{"policy": "default", "version": 1}'::jsonb), ('contacted', pg_temp.id('am'), '{"proof": "proved", "call": "k1", "seconds": 60}')$$, 'with a line in its history');
 SELECT is(pg_temp.tries('plain'), '', 'and no failed try');
-SELECT pg_temp.event('k1', 3, '+8613900000001', '+8615400000001', '09:01', 60, 'normal');
+SELECT pg_temp.event('k1', 3, '+8615490000001', '+8615400000001', '09:01', 60, 'normal');
 SELECT is((SELECT count(*) FROM follow_up_history WHERE follow_up_id = pg_temp.id('plain')), 2::bigint, 'the same again changes nothing');
 
 -- Whose call, to whom, when and how long. Each with a shop and a complaint of its own at 8 o'clock.
@@ -100,38 +100,38 @@ BEGIN
             WHERE follow_up_id = pg_temp.id('j' || n)) || coalesce(', ' || nullif(pg_temp.tries('j' || n), ''), '');
 END $$;
 SELECT is(pg_temp.judge(n, x.from_phone, x.at, x.seconds, x.direction, x.to_phone), x.found, x.what) FROM (VALUES
-    (1, '+8613900000002', '09:00', 30, 'outbound', NULL, 'proved am-2', 'his deputy'),
-    (2, '+8613900000004', '09:00', 30, 'outbound', NULL, 'proved mm', 'his superior'),
+    (1, '+8615490000002', '09:00', 30, 'outbound', NULL, 'proved am-2', 'his deputy'),
+    (2, '+8615490000004', '09:00', 30, 'outbound', NULL, 'proved mm', 'his superior'),
     (3, '801', '09:00', 30, 'outbound', NULL, 'proved sup', 'a supervisor, from the extension on the desk'),
-    (4, '+8613900000003', '09:00', 30, 'outbound', NULL, 'open', 'another account manager'),
-    (5, '+8613900000006', '09:00', 30, 'outbound', NULL, 'open', 'an operator'),
-    (6, '+8613900000007', '09:00', 30, 'outbound', NULL, 'open', 'a supervisor who had left'),
-    (7, '+8613900000008', '09:00', 30, 'outbound', NULL, 'open', 'the market manager of another area'),
+    (4, '+8615490000003', '09:00', 30, 'outbound', NULL, 'open', 'another account manager'),
+    (5, '+8615490000006', '09:00', 30, 'outbound', NULL, 'open', 'an operator'),
+    (6, '+8615490000007', '09:00', 30, 'outbound', NULL, 'open', 'a supervisor who had left'),
+    (7, '+8615490000008', '09:00', 30, 'outbound', NULL, 'open', 'the market manager of another area'),
     (8, NULL, '09:00', 30, 'outbound', NULL, 'open', 'a withheld number'),
-    (9, '+8613999999999', '09:00', 30, 'outbound', NULL, 'open', 'a number that nobody has given'),
-    (10, '+8613900000001', '09:00', 30, 'outbound', '+8615400000001', 'open', 'the shop next door'),
-    (11, '+8613900000001', '09:00', 30, 'inbound', NULL, 'open', 'the retailer called, as a gateway may turn it round'),
-    (12, '+8613900000001', '07:59:55', 30, 'outbound', NULL, 'open', 'begun before the complaint, ended after it'),
-    (13, '+8613900000001', '07:00', 30, 'outbound', NULL, 'open', 'over before the complaint'),
-    (14, '+8613900000001', '08:00', 10, 'outbound', NULL, 'proved am', 'at the same moment, exactly as long as it must be'),
-    (15, '+8613900000001', '09:00', 9, 'outbound', NULL, 'open, short j15 am', 'a second too short'),
-    (16, '+8613900000001', '32:01', 30, 'outbound', NULL, 'proved am', 'late, but proved')) x (n, from_phone, at, seconds, direction, to_phone, found, what);
+    (9, '+8615499999999', '09:00', 30, 'outbound', NULL, 'open', 'a number that nobody has given'),
+    (10, '+8615490000001', '09:00', 30, 'outbound', '+8615400000001', 'open', 'the shop next door'),
+    (11, '+8615490000001', '09:00', 30, 'inbound', NULL, 'open', 'the retailer called, as a gateway may turn it round'),
+    (12, '+8615490000001', '07:59:55', 30, 'outbound', NULL, 'open', 'begun before the complaint, ended after it'),
+    (13, '+8615490000001', '07:00', 30, 'outbound', NULL, 'open', 'over before the complaint'),
+    (14, '+8615490000001', '08:00', 10, 'outbound', NULL, 'proved am', 'at the same moment, exactly as long as it must be'),
+    (15, '+8615490000001', '09:00', 9, 'outbound', NULL, 'open, short j15 am', 'a second too short'),
+    (16, '+8615490000001', '32:01', 30, 'outbound', NULL, 'proved am', 'late, but proved')) x (n, from_phone, at, seconds, direction, to_phone, found, what);
 SELECT is((SELECT details FROM follow_up_history WHERE follow_up_id = pg_temp.id('j15') AND kind = 'tried')::jsonb - 'at',
           '{"outcome": "short", "call": "j15", "seconds": 9}'::jsonb, 'a try has its line in the history');
 SELECT pg_temp.shop('r-in', '{+8615400000002}'), pg_temp.complain('in', 'r-in', NULL, '08:00'),
-       pg_temp.call('in', '+8615400000002', '+8613900000001', '09:00', 60, 'normal', 'inbound');
+       pg_temp.call('in', '+8615400000002', '+8615490000001', '09:00', 60, 'normal', 'inbound');
 SELECT is(pg_temp.look('in'), 'open', 'a retailer who rings his manager was not called back');
-SELECT pg_temp.event('still', 2, '+8613900000001', '+8615400000002', '09:00');
+SELECT pg_temp.event('still', 2, '+8615490000001', '+8615400000002', '09:00');
 SELECT is(pg_temp.look('in'), 'open', 'a call that goes on proves nothing yet');
-SELECT pg_temp.event('still', 3, '+8613900000001', '+8615400000002', '09:01', 60);
+SELECT pg_temp.event('still', 3, '+8615490000001', '+8615400000002', '09:01', 60);
 SELECT is(pg_temp.look('in'), 'contacted proved still', 'once it has ended it does');
 SELECT pg_temp.shop('r-end', '{+8615400000003}'), pg_temp.complain('end', 'r-end', NULL, '08:00'),
-       pg_temp.event('end', 3, '+8613900000001', '+8615400000003', '09:00', 30);
+       pg_temp.event('end', 3, '+8615490000001', '+8615400000003', '09:00', 30);
 SELECT is(pg_temp.look('end'), 'contacted proved end', 'its end alone is enough');
 SELECT is((SELECT contacted_at FROM follow_ups WHERE follow_up_id = pg_temp.id('end')), pg_temp.at('08:59:30'), 'counted back from it');
 SELECT pg_temp.shop('r-none', '{+8615400000004}'), pg_temp.complain('none', 'r-none', NULL, '08:00');
 UPDATE policies SET proof_seconds = 0 WHERE branch_id = pg_temp.id('branch');
-SELECT pg_temp.call('none', '+8613900000001', '+8615400000004', '09:00', 0, '486 Busy Here');
+SELECT pg_temp.call('none', '+8615490000001', '+8615400000004', '09:00', 0, '486 Busy Here');
 SELECT is(pg_temp.look('none') || ', ' || pg_temp.tries('none'), 'open, busy none am', 'nobody answered: no policy makes a proof of that');
 UPDATE policies SET proof_seconds = 10 WHERE branch_id = pg_temp.id('branch');
 
@@ -139,29 +139,29 @@ UPDATE policies SET proof_seconds = 10 WHERE branch_id = pg_temp.id('branch');
 SELECT pg_temp.shop('r-two', '{+8615400000021}');
 SELECT pg_temp.complain('first', 'r-two', NULL, '08:00'), pg_temp.complain('second', 'r-two', NULL, '08:30'),
        pg_temp.complain('afterwards', 'r-two', NULL, '10:00');
-SELECT pg_temp.call('two', '+8613900000001', '+8615400000021', '09:00', 60);
+SELECT pg_temp.call('two', '+8615490000001', '+8615400000021', '09:00', 60);
 SELECT is(pg_temp.look('first') || ', ' || pg_temp.look('second'), 'contacted proved two, contacted proved two', 'both of one shop');
 SELECT is(pg_temp.look('afterwards'), 'open', 'but not what it raised afterwards');
 
 SELECT pg_temp.shop('s1', '{+8615400000031,+8615400000032}', 'Li'), pg_temp.shop('s2', '{+8615400000031}', 'Wang');
 SELECT pg_temp.complain('s1', 's1', NULL, '08:00');
-SELECT pg_temp.call('shared-1', '+8613900000001', '+8615400000031', '09:00', 60);
+SELECT pg_temp.call('shared-1', '+8615490000001', '+8615400000031', '09:00', 60);
 SELECT is(pg_temp.look('s1'), 'contacted proved shared-1', 'a shared number, one shop waiting: it was called');
 SELECT pg_temp.complain('s2 late', 's2', NULL, '08:00');
 SELECT is(pg_temp.look('s2 late'), 'open', 'a call that was the other shop''s is not this one''s too');
 SELECT pg_temp.complain('s1 again', 's1', NULL, '10:00'), pg_temp.complain('s2', 's2', NULL, '10:00');
-SELECT pg_temp.call('shared-2', '+8613900000001', '+8615400000031', '11:00', 60);
+SELECT pg_temp.call('shared-2', '+8615490000001', '+8615400000031', '11:00', 60);
 SELECT is(pg_temp.look('s1 again') || ', ' || pg_temp.look('s2'), 'open, open', 'both shops waiting: the telephone cannot tell which');
 SELECT is(pg_temp.tries('s1 again') || ', ' || pg_temp.tries('s2'), 'answered shared-2 am, answered shared-2 am', 'the call is kept for both');
-SELECT pg_temp.call('own', '+8613900000001', '+8615400000032', '12:00', 60);
-SELECT pg_temp.event('shared-2', 2, '+8613900000001', '+8615400000031', '11:00');
+SELECT pg_temp.call('own', '+8615490000001', '+8615400000032', '12:00', 60);
+SELECT pg_temp.event('shared-2', 2, '+8615490000001', '+8615400000031', '11:00');
 SELECT is(pg_temp.look('s1 again') || ', ' || pg_temp.look('s2'), 'contacted proved own, open', 'a number of its own tells, and makes nothing of the other call');
 SELECT pg_temp.shop('o1', '{+8615400000041}', 'Zhao'), pg_temp.shop('o2', '{+8615400000041,+8615400000042}', 'Zhao');
 SELECT pg_temp.complain('o1', 'o1', NULL, '08:00'), pg_temp.complain('o2', 'o2', NULL, '08:00');
-SELECT pg_temp.call('owner', '+8613900000001', '+8615400000042', '08:30', 60);
+SELECT pg_temp.call('owner', '+8615490000001', '+8615400000042', '08:30', 60);
 SELECT is(pg_temp.look('o1') || ', ' || pg_temp.look('o2'), 'open, contacted proved owner', 'two shops of one person: a number of one is not the other''s');
 SELECT pg_temp.complain('o2 again', 'o2', NULL, '08:40');
-SELECT pg_temp.call('both', '+8613900000001', '+8615400000041', '09:00', 60);
+SELECT pg_temp.call('both', '+8615490000001', '+8615400000041', '09:00', 60);
 SELECT is(pg_temp.look('o1') || ', ' || pg_temp.look('o2 again'), 'contacted proved both, contacted proved both', 'by the number they share he spoke for both');
 
 -- Callers whom nobody knows.
@@ -179,11 +179,11 @@ CREATE FUNCTION pg_temp.record(p_name text, p_time text) RETURNS void LANGUAGE s
 SELECT pg_temp.shop('h' || n, ARRAY['+861540000006' || n]), pg_temp.complain('h' || n, 'h' || n, NULL, '01:00') FROM generate_series(1, 3) n;
 UPDATE follow_ups SET due_at = pg_temp.at('12:00') WHERE follow_up_id IN (SELECT id FROM ids WHERE name ~ '^h[0-9]$');
 SELECT pg_temp.record('h1', '10:00'), pg_temp.record('h2', '10:00'), pg_temp.record('h3', '13:00');
-SELECT pg_temp.call('h' || n, '+8613900000001', '+861540000006' || n, x.at, 60) FROM (VALUES (1, '11:00'), (2, '14:00'), (3, '14:00')) x (n, at);
+SELECT pg_temp.call('h' || n, '+8615490000001', '+861540000006' || n, x.at, 60) FROM (VALUES (1, '11:00'), (2, '14:00'), (3, '14:00')) x (n, at);
 SELECT is(pg_temp.look('h1'), 'contacted proved h1', 'said, then proved in time');
 SELECT is(pg_temp.look('h2'), 'contacted recorded', 'said to be in time is not proved by a call after the deadline');
 SELECT is(pg_temp.look('h3'), 'contacted proved h3', 'said to be late may be');
-SELECT pg_temp.call('h1-early', '+8613900000001', '+8615400000061', '09:00', 60);
+SELECT pg_temp.call('h1-early', '+8615490000001', '+8615400000061', '09:00', 60);
 SELECT is((SELECT proof_call || ' ' || (contacted_at = pg_temp.at('09:00')) FROM follow_ups WHERE follow_up_id = pg_temp.id('h1')), 'h1-early true',
           'an earlier call that comes to be known later is the first contact');
 
@@ -197,7 +197,7 @@ SELECT is(try_outcome('normal', true, false), 'short', 'answered, but not for lo
 
 -- Tries that failed are kept, in any number.
 SELECT pg_temp.shop('r-tries', '{+8615400000071}'), pg_temp.complain('tries', 'r-tries', NULL, '08:00');
-SELECT pg_temp.call('t' || n, '+8613900000001', '+8615400000071', '0' || 8 + n / 2 || ':30', 0, c) FROM (VALUES (0, '486 Busy Here'), (2, '480')) x (n, c);
+SELECT pg_temp.call('t' || n, '+8615490000001', '+8615400000071', '0' || 8 + n / 2 || ':30', 0, c) FROM (VALUES (0, '486 Busy Here'), (2, '480')) x (n, c);
 SELECT is(pg_temp.look('tries') || ': ' || pg_temp.tries('tries'), 'open: busy t0 am, no-answer t2 am', 'tries do not contact');
 SELECT is((SELECT first_try_at FROM follow_ups WHERE follow_up_id = pg_temp.id('tries')), pg_temp.at('08:30'), 'the first one is remembered');
 SELECT throws_ok('UPDATE follow_up_tries SET outcome = ''recorded''', '42501', NULL, 'nobody rewrites a try');
@@ -210,9 +210,9 @@ BEGIN
     CASE p_what
         WHEN 1 THEN PERFORM pg_temp.complain('p' || p_shop, 'p' || p_shop, NULL, '08:00');
         WHEN 2 THEN PERFORM pg_temp.complain('q' || p_shop, 'p' || p_shop, NULL, '09:00:30');
-        WHEN 3 THEN PERFORM pg_temp.event('p' || p_shop, 2, '+8613900000001', v_phone, '09:00');
-        WHEN 4 THEN PERFORM pg_temp.event('p' || p_shop, 3, '+8613900000001', v_phone, '09:01', 60, 'normal');
-        ELSE PERFORM pg_temp.event('b' || p_shop, 3, '+8613900000001', v_phone, '08:30', 0, '486 Busy Here');
+        WHEN 3 THEN PERFORM pg_temp.event('p' || p_shop, 2, '+8615490000001', v_phone, '09:00');
+        WHEN 4 THEN PERFORM pg_temp.event('p' || p_shop, 3, '+8615490000001', v_phone, '09:01', 60, 'normal');
+        ELSE PERFORM pg_temp.event('b' || p_shop, 3, '+8615490000001', v_phone, '08:30', 0, '486 Busy Here');
     END CASE;
 END $$;
 CREATE TEMP TABLE orders_of_events AS
@@ -235,14 +235,14 @@ SELECT is((SELECT count(*) FROM follow_up_history h JOIN ids i ON i.id = h.follo
           'with one line for each try and each proof');
 
 -- A gateway without a clock: an end alone cannot be counted back from.
-SELECT pg_temp.shop('timeless', '{+8613800000077}');
+SELECT pg_temp.shop('timeless', '{+8615480000077}');
 SELECT pg_temp.complain('timeless', 'timeless', NULL, NULL);
-SELECT pg_temp.event('t-timeless', 3, '+8613900000001', '+8613800000077', NULL, 35);
+SELECT pg_temp.event('t-timeless', 3, '+8615490000001', '+8615480000077', NULL, 35);
 SELECT is(pg_temp.look('timeless'), 'contacted proved t-timeless', 'an end without a time, reported after the complaint, proves');
-SELECT pg_temp.shop('under way', '{+8613800000078}');
-SELECT pg_temp.event('t-under-way', 1, '+8613900000001', '+8613800000078', '10:00');
+SELECT pg_temp.shop('under way', '{+8615480000078}');
+SELECT pg_temp.event('t-under-way', 1, '+8615490000001', '+8615480000078', '10:00');
 SELECT pg_temp.complain('under way', 'under way', NULL, '10:05');
-SELECT pg_temp.event('t-under-way', 3, '+8613900000001', '+8613800000078', NULL, 35);
+SELECT pg_temp.event('t-under-way', 3, '+8615490000001', '+8615480000078', NULL, 35);
 SELECT is(pg_temp.look('under way'), 'open', 'but not of a call that is known to have begun before');
 
 SELECT * FROM finish();

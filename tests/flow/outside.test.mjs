@@ -56,7 +56,7 @@ describe('the OpenAPI document', () => {
   });
 });
 
-const phones = ['15400010001', '15400010002', '15477776666', '13812345678'];
+const phones = ['15400010001', '15400010002', '15477776666', '15412345678'];
 const words = ['机密文字甲', '机密文字乙', '东街一号店', '店主一号'];
 
 describe('metrics', () => {
@@ -70,7 +70,7 @@ describe('metrics', () => {
         complaint({ retailer: 'R1', caller: phones[3], text: `${words[1]}\n2026-01-01 error gateway 伪造的一行` }),
       ),
     );
-    await w.post(structured(call('ringing', { call: 'sip:13812345678@host', from: phones[1] })));
+    await w.post(structured(call('ringing', { call: 'sip:15412345678@host', from: phones[1] })));
     await w.post(batched([complaint({ caller: phones[0], text: words[1] }), { bad: true }]));
     await w.post(structured(order({})), { auth: 'none' });
     await w.client.get(`/v1/nothing?caller=${phones[0]}`);

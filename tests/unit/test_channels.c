@@ -27,7 +27,7 @@ static char *event(const char *type, const char *kind, const char *reference, co
     rb_buf_init(&buf, 1 << 20);
     rb_buf_printf(&buf,
                   "{\"type\":\"ringback.%s\",\"data\":{\"complaint\":\"%s\",\"kind\":\"%s\",\"retailer\":"
-                  "{\"code\":\"R1\",\"phones\":[\"+8613800138000\"],\"name\":",
+                  "{\"code\":\"R1\",\"phones\":[\"+8615400138000\"],\"name\":",
                   type, reference, kind);
     rb_buf_json(&buf, name);
     rb_buf_str(&buf, "},\"caller\":null,\"owner\":\"AM1\",\"acknowledge_url\":\"" URL "\",\"text\":");
@@ -78,7 +78,7 @@ static void test_wecom_says_it_all(void **state)
     assert_string_equal(
         content(&sent, "markdown", "content"),
         "**【逾期】投诉 1000000412 福源便利店**\n>客户代码：R1\n>电话：<font color=\"comment\">"
-        "+8613800138000</font>\n>内容：箱子破了\n>截止：<font color=\"warning\">2026-11-22 20:16"
+        "+8615400138000</font>\n>内容：箱子破了\n>截止：<font color=\"warning\">2026-11-22 20:16"
         "</font>\n>负责人：AM1\n\n[确认收到](" URL ")");
     clear(&sent);
     free(body);
@@ -197,7 +197,7 @@ static void test_reports_stay_secret(void **state)
         struct rb_message message = message_of(body);
         message.relay = &relay;
         struct sent sent = compose(all[i], &message);
-        for (const char *const *bad = (const char *const[]){"SHOPNAME", "OFFENCE", "13800138000", NULL}; *bad;
+        for (const char *const *bad = (const char *const[]){"SHOPNAME", "OFFENCE", "15400138000", NULL}; *bad;
              bad++)
             assert_null(memmem(sent.call.body, sent.call.body_len, *bad, strlen(*bad)));
         clear(&sent);
