@@ -19,7 +19,7 @@
 #include "server/console/sight.h"
 
 enum {
-    SLICE = 64,            /* streams in one turn of the loop */
+    SLICE = 16,            /* streams in one turn of the loop */
     LOOK_BACK_MOST = 2000, /* rows behind a place; who missed more loads again */
     LOOK_BACKS = 4,        /* at the same time */
     ROUNDS = 5,            /* until who comes late has caught up */
@@ -34,6 +34,9 @@ enum {
 #define OUTPUT_CAP (512u * 1024)
 #define WORDS_MOST (256u * 1024) /* told at once: one who is to hear more loads again */
 #define SIGHTS_US (10 * RB_SECOND)
+
+/* Between two slices: neither intake nor those who read have to wait for a burst of two thousand. */
+static const struct timeval between = {.tv_usec = 1000};
 
 extern const char rb_sql_sights[];
 static const struct rb_statement sights = {"sights", rb_sql_sights};
@@ -210,12 +213,11 @@ static void tell_some(struct rb_streams *streams)
 static void on_tell(evutil_socket_t fd, short what, void *arg)
 {
     struct rb_streams *streams = arg;
-    static const struct timeval next_turn = {0};
     (void)fd;
     (void)what;
     tell_some(streams);
     if (streams->told_next) {
-        evtimer_add(streams->tell, &next_turn);
+        evtimer_add(streams->tell, &between);
         return;
     }
     rb_batch_free(streams->batch);
@@ -226,11 +228,10 @@ static void on_tell(evutil_socket_t fd, short what, void *arg)
 static void on_news(void *ctx, struct rb_batch *batch)
 {
     struct rb_streams *streams = ctx;
-    static const struct timeval next_turn = {0};
     RB_INVARIANT(!streams->batch);
     streams->batch = batch;
     streams->told_next = TAILQ_FIRST(&streams->viewers);
-    evtimer_add(streams->tell, &next_turn);
+    evtimer_add(streams->tell, &between);
 }
 
 /* --- who comes late: what he missed first, until he stands where the others do --- */

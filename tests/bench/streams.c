@@ -4,11 +4,11 @@
  * says that these sessions are there. Run by tests/bench/run.mjs to see what open streams cost.
  */
 #include <err.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@
 #include "common/net.h"
 #include "server/console/token.h"
 
-enum { ANSWER_SIZE = 4096, OF_SESSION = 4, SPARE = 64 };
+enum { ANSWER_SIZE = 4096, OF_SESSION = 4, SPARE = 64, AT_ONCE = 256 };
 
 static void make_tokens(char (*tokens)[RB_TOKEN_SIZE], long n)
 {
@@ -56,15 +56,25 @@ static int open_stream(const struct sockaddr_storage *to, socklen_t len, const c
     return fd;
 }
 
-static void read_on(struct pollfd *fds, long n)
+static void watch(int epoll, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event))
+        err(1, "epoll");
+}
+
+static void read_on(int epoll)
 {
     static char text[65536];
-    while (!(fds[n].revents & (POLLIN | POLLHUP))) {
-        if (poll(fds, (nfds_t)n + 1, -1) < 0)
-            err(1, "poll");
-        for (long i = 0; i < n; i++)
-            if (fds[i].revents && recv(fds[i].fd, text, sizeof(text), MSG_DONTWAIT) == 0)
+    struct epoll_event events[AT_ONCE];
+    for (;;) {
+        int n = epoll_wait(epoll, events, AT_ONCE, -1);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.fd == STDIN_FILENO)
+                return;
+            if (recv(events[i].data.fd, text, sizeof(text), MSG_DONTWAIT) == 0)
                 errx(1, "a stream has ended");
+        }
     }
 }
 
@@ -82,17 +92,16 @@ int main(int argc, char **argv)
         err(1, "descriptors");
     long sessions = (n + OF_SESSION - 1) / OF_SESSION;
     char(*tokens)[RB_TOKEN_SIZE] = calloc((size_t)sessions, RB_TOKEN_SIZE);
-    struct pollfd *fds = calloc((size_t)n + 1, sizeof(*fds));
-    if (!tokens || !fds)
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (!tokens || epoll < 0)
         err(1, "memory");
     make_tokens(tokens, sessions);
     for (long i = 0; i < n; i++)
-        fds[i] = (struct pollfd){.fd = open_stream(&to, len, tokens[i / OF_SESSION]), .events = POLLIN};
-    fds[n] = (struct pollfd){.fd = STDIN_FILENO, .events = POLLIN};
+        watch(epoll, open_stream(&to, len, tokens[i / OF_SESSION]));
+    watch(epoll, STDIN_FILENO);
     printf("holding %ld\n", n);
     fflush(stdout);
-    read_on(fds, n);
+    read_on(epoll);
     free(tokens);
-    free(fds);
     return 0;
 }

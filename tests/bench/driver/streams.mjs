@@ -1,7 +1,9 @@
-// What 2,000 open streams cost: the daemon's memory, and intake's p99 at half its peak with and without them.
+// What 2,000 open streams cost: the daemon's memory, and intake's p99 at half its peak with and without them. Beside the
+// orders four calls a second begin, of which all streams are told.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { eventually, pause } from '../../flow/lib/eventually.mjs';
 import { load, startDaemon } from './http.mjs';
@@ -34,6 +36,27 @@ const makeSessions = (place, hashes) =>
     );
   });
 
+// Until it is stopped; every call that was not taken is a fault.
+async function ringing(place, daemon, tag) {
+  const key = (await readFile(place.key, 'utf8')).trim();
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/cloudevents-batch+json' };
+  let going = true;
+  const rings = async () => {
+    for (let n = 0; going; n += 2) {
+      const events = [n, n + 1].map((i) => ({
+        specversion: '1.0', id: `call-${i}`, source: `/bench/calls/${tag}`, type: 'ringback.call.ringing',
+        data: { call: `${tag}-${i}`, direction: 'inbound', from: '13800138000', to: '12313' },
+      }));
+      const url = `http://${daemon.gateway.host}:${daemon.gateway.port}/v1/events`;
+      const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(events) });
+      if (!(await answer.json()).every(({ status }) => status === 200)) throw new Error('a call was not taken');
+      await pause(500);
+    }
+  };
+  const rung = rings();
+  return async () => ((going = false), await rung);
+}
+
 async function hold(place, daemon) {
   const address = `${daemon.console.host}:${daemon.console.port}`;
   const holder = spawn(join(build, 'bench/streams'), [address, `${streams}`], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -59,7 +82,9 @@ async function under(place, options, withStreams) {
     if (withStreams) await pause(1000);
     const held = await memory(daemon.pid);
     const address = `${daemon.gateway.host}:${daemon.gateway.port}`;
+    const silence = await ringing(place, daemon, options.tag);
     const got = await load(place, { ...options, database: 'round', connections: 256, address, servers: [daemon.pid] });
+    await silence();
     await letGo?.();
     return { ...got, idle, held, more: held - idle };
   } finally {
