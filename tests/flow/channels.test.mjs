@@ -426,6 +426,17 @@ describe('the tool', () => {
     assert.equal(sink.requests.length, 1);
   });
 
+  it('takes a signing secret of any length, and says what is no secret', async () => {
+    const { manager } = someone();
+    const add = (stdin) =>
+      w.tool(['target', 'add', manager, 'dingtalk', 'https://oapi.test/robot/send?access_token=x', '--secret-stdin'], { stdin });
+    const refused = await add('secret\n');
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^ringback: this is no target by dingtalk: .* it begins with SEC$/m);
+    assert.doesNotMatch(refused.stderr, /password/);
+    assert.equal((await add('SECtest\n')).code, 0);
+  });
+
   for (const [channel, address, why] of [
     ['wecom', 'https://qyapi.test/cgi-bin/webhook/send', /\?key=/],
     ['dingtalk', 'https://oapi.test/robot/send?token=x', /access_token=/],

@@ -1,6 +1,6 @@
 /*
- * Passwords of password.h. Called by user.c. Never keeps one, never takes one from the command line, where
- * others could see it.
+ * Passwords and other secrets of password.h. Called by user.c and, for those of robots, target.c. Never keeps
+ * one, never takes one from the command line, where others could see it.
  */
 #include "tools/ringback/password.h"
 
@@ -18,32 +18,25 @@
 #define PASSES 2
 #define INTERRUPT 3
 
-static enum rb_err check(const char *password, size_t len)
+static enum rb_err check_text(const char *what, const char *text, size_t len)
 {
-    if (strlen(password) != len || !rb_utf8_valid(password, len)) {
-        say("the password is no text in UTF-8");
-        return RB_ERR_INVALID;
-    }
-    if (rb_utf8_length(password, len) < PASSWORD_LEAST) {
-        say("the password is shorter than %d characters", PASSWORD_LEAST);
+    if (strlen(text) != len || !rb_utf8_valid(text, len)) {
+        say("the %s is no text in UTF-8", what);
         return RB_ERR_INVALID;
     }
     return RB_OK;
 }
 
-static enum rb_err read_stdin(char password[PASSWORD_SIZE])
+static enum rb_err check(const char *password, size_t len)
 {
-    size_t len = fread(password, 1, PASSWORD_SIZE, stdin);
-    if (len == PASSWORD_SIZE) {
-        say("the password is longer than %d bytes", PASSWORD_SIZE - 1);
-        return RB_ERR_TOO_LARGE;
+    enum rb_err err = check_text("password", password, len);
+    if (err != RB_OK)
+        return err;
+    if (rb_utf8_length(password, len) < PASSWORD_LEAST) {
+        say("the password is shorter than %d characters", PASSWORD_LEAST);
+        return RB_ERR_INVALID;
     }
-    if (len > 0 && password[len - 1] == '\n')
-        len--;
-    if (len > 0 && password[len - 1] == '\r')
-        len--;
-    password[len] = 0;
-    return check(password, len);
+    return RB_OK;
 }
 
 /* One line from the terminal; its echo is off meanwhile, whatever ends the reading. */
@@ -94,9 +87,27 @@ static enum rb_err ask_twice(char password[PASSWORD_SIZE])
     return err;
 }
 
+enum rb_err secret_read(const char *what, char text[PASSWORD_SIZE])
+{
+    size_t len = fread(text, 1, PASSWORD_SIZE, stdin);
+    if (len == PASSWORD_SIZE) {
+        say("the %s is longer than %d bytes", what, PASSWORD_SIZE - 1);
+        return RB_ERR_TOO_LARGE;
+    }
+    if (len > 0 && text[len - 1] == '\n')
+        len--;
+    if (len > 0 && text[len - 1] == '\r')
+        len--;
+    text[len] = 0;
+    return check_text(what, text, len);
+}
+
 enum rb_err password_read(bool from_stdin, char password[PASSWORD_SIZE])
 {
-    return from_stdin ? read_stdin(password) : ask_twice(password);
+    if (!from_stdin)
+        return ask_twice(password);
+    enum rb_err err = secret_read("password", password);
+    return err == RB_OK ? check(password, strlen(password)) : err;
 }
 
 enum rb_err password_hash(const char *password, char hash[crypto_pwhash_STRBYTES])

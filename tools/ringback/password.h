@@ -12,6 +12,10 @@
 #define PASSWORD_LEAST 8   /* characters */
 #define PASSWORD_SIZE 1024 /* bytes, NUL included */
 
+/* All of standard input, less its last line break; what says in a word what is read. What goes wrong is said.
+ * The caller wipes it. */
+enum rb_err secret_read(const char *what, char text[PASSWORD_SIZE]) RB_MUST_CHECK;
+
 /* From standard input (all of it, less its last line break), or asked twice on the terminal without an echo.
  * What goes wrong is said. The caller wipes it. */
 enum rb_err password_read(bool from_stdin, char password[PASSWORD_SIZE]) RB_MUST_CHECK;

@@ -125,7 +125,7 @@ static const char *read_dingtalk(const struct call *call, struct place *place)
     snprintf(place->sealed, sizeof(place->sealed), "%s", call->args[2]);
     if (fault || !call->option[SECRET_STDIN])
         return fault;
-    if (password_read(true, secret) != RB_OK || strncmp(secret, "SEC", 3) != 0 ||
+    if (secret_read("signing secret", secret) != RB_OK || strncmp(secret, "SEC", 3) != 0 ||
         strlen(secret) > LONGEST_SECRET || strpbrk(secret, " \t\r\n"))
         fault = "the signing secret on standard input is none: it begins with SEC";
     else
