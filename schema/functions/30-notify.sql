@@ -74,7 +74,9 @@ LANGUAGE sql STABLE AS $$
                            WHERE h.branch_id = r.branch_id AND h.retailer_id = r.retailer_id)) END,
             'caller', CASE WHEN NOT w.withheld THEN coalesce(c.caller_phone, c.caller) END,
             'text', CASE WHEN w.withheld THEN '举报内容仅限授权人员查看 (a report of an offence, shown only to those who may see it)'
-                         ELSE coalesce(q.answer || E'\n— ', '') || coalesce(q.text || E'\n— ', '') || c.text END,
+                         ELSE coalesce(CASE WHEN p_step = 'incident-answer' THEN (SELECT i.answer || E'\n— ' FROM incidents i
+                                      WHERE i.branch_id = f.branch_id AND i.incident_id = f.incident_id) END, '') ||
+                              coalesce(q.answer || E'\n— ', '') || coalesce(q.text || E'\n— ', '') || c.text END,
             'raised_at', f.raised_at, 'due_at', f.due_at, 'owner', o.code, 'recipient', p.code, 'step', p_step,
             'acknowledge_url', acknowledge_link(p_branch, p_follow_up, p_recipient)))::text, -1)
         || CASE WHEN f.first_try_at IS NOT NULL AND f.state IN ('open', 'acknowledged') THEN ', "tries" : ' || (

@@ -158,7 +158,7 @@ BEGIN
     )
     SELECT jsonb_agg(jsonb_build_object('by', t.by, 'code', t.code, 'category', t.category, 'count', cardinality(t.ids),
                'follow_ups', to_jsonb(t.ids[1:200]),
-               'filter', jsonb_strip_nulls(jsonb_build_object('hours', v_hours, 'category', t.category,
+               'filter', jsonb_strip_nulls(jsonb_build_object('hours', v_hours, 'category', coalesce(t.category, ''), -- '': without one
                    'product', CASE t.by WHEN 'product' THEN t.code END, 'route', CASE t.by WHEN 'route' THEN t.code END,
                    'area', CASE t.by WHEN 'area' THEN t.code END)))
                ORDER BY cardinality(t.ids) DESC, t.breadth, t.code COLLATE "C", t.category COLLATE "C") INTO v_items
@@ -392,8 +392,11 @@ BEGIN
         PERFORM refuse(422, 'invalid-data', 'name the follow-ups by "ids" or by a "filter", one of both');
     ELSIF v_asked IS NOT NULL THEN
         PERFORM check_members(jsonb_build_object('body', v_asked), '{hours,category,product,route,area,retailer}');
-        IF (SELECT bool_or(jsonb_typeof(x.value) <> 'string' OR x.value = '""') FROM jsonb_each(v_asked - 'hours') x) THEN
-            PERFORM fault('/filter', 'category, product, route, area and retailer are codes');
+        IF (SELECT bool_or(jsonb_typeof(x.value) <> 'string' OR x.value = '""' AND x.key <> 'category')
+            FROM jsonb_each(v_asked - 'hours') x) THEN
+            PERFORM fault('/filter', 'category (empty: without one), product, route, area and retailer are codes');
+        ELSIF v_asked - 'hours' = '{"category": ""}' THEN
+            PERFORM fault('/filter', 'without a category, name a product, route, area or retailer as well');
         ELSIF v_asked - 'hours' = '{}' THEN
             PERFORM fault('/filter', 'name at least one of category, product, route, area, retailer');
         END IF;

@@ -244,6 +244,8 @@ describe('an incident', () => {
     assert.equal((await am1.get(path)).json.follow_ups, 3);
     const told = await w.db.rows(`SELECT p.code FROM notifications n JOIN people p ON p.person_id = n.addressee_id WHERE n.step = 'incident-answer' ORDER BY 1`);
     assert.deepEqual(told.map(({ code }) => code), ['AM1', 'AM2'], 'each owner once');
+    const { body } = await w.db.row(`SELECT n.body FROM notifications n WHERE n.step = 'incident-answer' LIMIT 1`);
+    assert.equal(JSON.parse(body).data.text, '明早八点补送\n— 货车坏了', 'he reads the answer where he is told of it');
     await callBack(0, '15400000021', '15400010001');
     assert.equal((await am1.get(`/follow-ups/${ids[0]}`)).json.proof, 'proved');
     assert.equal((await s1.get(path)).json.waiting, 3);
