@@ -5,9 +5,9 @@ CREATE OR REPLACE FUNCTION csv_cell(p_value jsonb) RETURNS text LANGUAGE sql IMM
     SELECT CASE jsonb_typeof(p_value)
         WHEN 'null' THEN ''
         WHEN 'string' THEN (
-            -- What begins so is a formula to a spreadsheet: an apostrophe makes it text.
+            -- What begins so is a formula to a spreadsheet, to some in full width too: an apostrophe makes it text.
             SELECT CASE WHEN t.safe ~ '[",\r\n]' THEN '"' || replace(t.safe, '"', '""') || '"' ELSE t.safe END
-            FROM (SELECT CASE WHEN p_value #>> '{}' ~ '^[[:space:]]*[-=+@\t\r]' THEN '''' ELSE '' END || (p_value #>> '{}') AS safe) t)
+            FROM (SELECT CASE WHEN p_value #>> '{}' ~ '^[[:space:]]*[-=+@\t\r＝＋－＠]' THEN '''' ELSE '' END || (p_value #>> '{}') AS safe) t)
         ELSE p_value #>> '{}' END
 $$;
 GRANT EXECUTE ON FUNCTION csv_cell TO ringback_console;

@@ -148,7 +148,7 @@ BEGIN
     SELECT (SELECT jsonb_agg(jsonb_build_object('group', g.code, 'name', g.name, 'count', g.cases, 'categories', g.categories, 'cases', g.link)
                 ORDER BY g.n) FROM shown g WHERE NOT v_csv),
            (SELECT jsonb_agg(jsonb_build_array(g.code, g.name, g.cases,
-                (SELECT string_agg(coalesce(a.value ->> 'category', '-') || ' ' || (a.value ->> 'count'), '; ' ORDER BY a.n)
+                (SELECT string_agg(coalesce(a.value ->> 'category', '(none)') || ' ' || (a.value ->> 'count'), '; ' ORDER BY a.n)
                  FROM jsonb_array_elements(g.categories) WITH ORDINALITY AS a (value, n)), g.link) ORDER BY g.n) FROM shown g WHERE v_csv),
            (SELECT cursor_of(jsonb_build_array(g.cases, g.key)) FROM page g WHERE g.n = v_limit AND EXISTS (SELECT FROM page WHERE n = v_limit + 1))
         INTO v_items, v_lines, v_next;

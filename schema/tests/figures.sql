@@ -186,7 +186,15 @@ SELECT is((SELECT split_part(body, E'\r\n', 2) FROM pg_temp.ask('sup', 'cause_re
 SELECT is((SELECT split_part(split_part(body, E'\r\n', 2), ',', 14) FROM pg_temp.ask('sup', 'figure_cases', '{"from": "2026-03-01", "to": "2026-03-31", "format": "csv"}')),
           '''=cmd|calc', 'and nothing that a spreadsheet would compute');
 SELECT is(csv_cell(x.value), x.cell, 'a cell of ' || x.value::text) FROM (VALUES ('"a,b"'::jsonb, '"a,b"'), ('"say \"no\""', '"say ""no"""'), ('"a\r\nb"', E'"a\r\nb"'),
-    ('"@x"', '''@x'), ('"  =1+1"', '''  =1+1'), ('"-5"', '''-5'), ('-5', '-5'), ('null', ''), ('true', 'true'), ('"\t1"', E'''\t1')) x (value, cell);
+    ('"@x"', '''@x'), ('"  =1+1"', '''  =1+1'), ('"-5"', '''-5'), ('-5', '-5'), ('null', ''), ('true', 'true'), ('"\t1"', E'''\t1'),
+    ('"＝1+1"', '''＝1+1'), ('"＠x"', '''＠x')) x (value, cell);
+RESET ROLE;
+UPDATE follow_ups f SET category = NULL WHERE f.follow_up_id = (SELECT min(x.follow_up_id) FROM follow_ups x
+    JOIN retailers r USING (branch_id, retailer_id) WHERE r.branch_id = pg_temp.id('branch') AND r.code = 'shop-3' AND x.category = 'wrong-order');
+SET LOCAL ROLE ringback_console;
+SELECT is((SELECT split_part(l, ',', 4) FROM regexp_split_to_table((SELECT body FROM pg_temp.ask('sup', 'repeat_report',
+               '{"month": "2026-03", "by": "retailer", "format": "csv"}')), E'\r\n') l WHERE l LIKE 'shop-3,%'),
+          'wrong-order 1; (none) 1', 'repeats name their categories, or that there is none');
 SELECT ok((SELECT convert_to(body, 'UTF8') FROM pg_temp.ask('sup', 'load_figures', '{"format": "csv"}'))::text LIKE '\\xefbbbf6d616e61676572%', 'with a byte order mark');
 
 -- What is none is refused.
