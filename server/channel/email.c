@@ -87,6 +87,8 @@ static void add_notice(struct rb_buf *out, const struct rb_notice *notice)
         rb_buf_str(out, "此渠道可以收到通知。\r\n");
     add_line(out, "客户代码", notice->code, 200);
     add_line(out, "电话", notice->phone, 200);
+    if (notice->tries > 0)
+        rb_buf_printf(out, "已尝试回电：%ld 次\r\n", notice->tries);
     add_line(out, "截止", notice->due, 200);
     add_line(out, "负责人", notice->owner, 200);
     add_line(out, "内容", notice->text, TEXT_MOST);

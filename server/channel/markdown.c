@@ -46,6 +46,8 @@ static void write_one(struct rb_buf *out, const struct rb_notice *notice, const 
         rb_buf_printf(&head, "%s此渠道可以收到通知。", style->line);
     add_field(&head, style, "客户代码", NULL, notice->code, CODE_MOST);
     add_field(&head, style, "电话", "comment", notice->phone, PHONE_MOST);
+    if (notice->tries > 0)
+        rb_buf_printf(&tail, "%s已尝试回电：%ld 次", style->line, notice->tries);
     add_field(&tail, style, "截止", "warning", notice->due, PHONE_MOST);
     add_field(&tail, style, "负责人", NULL, notice->owner, CODE_MOST);
     if (notice->secret)
@@ -75,6 +77,8 @@ static void add_item(struct rb_buf *out, const struct rb_notice *notice, const s
         rb_buf_str(out, " 截止 ");
         rb_words_add(out, notice->due, PHONE_MOST, true);
     }
+    if (notice->tries > 0)
+        rb_buf_printf(out, " 已试 %ld 次", notice->tries);
     add_link(out, " ", notice->url);
 }
 

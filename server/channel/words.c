@@ -56,6 +56,7 @@ enum rb_err rb_notice_read(const struct rb_message *message, struct rb_notice *n
     notice->reference = text_of(data, "complaint");
     notice->owner = text_of(data, "owner");
     notice->url = text_of(data, "acknowledge_url");
+    notice->tries = (long)json_number_value(json_object_get(notice->event, "tries"));
     notice->code = notice->name = notice->phone = notice->text = "";
     if (!notice->secret) {
         notice->code = text_of(retailer, "code");

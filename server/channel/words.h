@@ -25,6 +25,7 @@ struct rb_notice {
     const char *owner;
     const char *due;
     const char *url;
+    long tries;  /* so often he was tried to be reached, and was not */
     bool test;   /* of the target, about nothing */
     bool secret; /* a report of an offence: whose it is and what it says stays in the console */
 };

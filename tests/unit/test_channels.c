@@ -3,6 +3,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include <sodium.h>
 #include <stdio.h>
 
 #include "common/clock.h"
@@ -82,6 +83,42 @@ static void test_wecom_says_it_all(void **state)
         "</font>\n>负责人：AM1\n\n[确认收到](" URL ")");
     clear(&sent);
     free(body);
+}
+
+/* Three tries are no silence: who is told of a deadline reads of them, alone and in a digest. */
+static void test_tries_are_said(void **state)
+{
+    const struct rb_relay relay = {.url = "smtp://r", .from = "desk@a.test", .user = "", .password = ""};
+    char *plain = event("follow-up.overdue", "complaint", "1000000412", "店", "x"), tried[1024];
+    (void)state;
+    snprintf(tried, sizeof(tried), "%.*s,\"tries\":3}", (int)strlen(plain) - 1, plain);
+    struct rb_message message = message_of(tried), other = message_of(plain);
+    struct sent sent = compose(&rb_channel_wecom, &message);
+    assert_non_null(strstr(content(&sent, "markdown", "content"), "\n>已尝试回电：3 次\n"));
+    clear(&sent);
+    message.next = &other;
+    sent = compose(&rb_channel_wecom, &message);
+    const char *first = strstr(content(&sent, "markdown", "content"), "已试 3 次");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "已试"));
+    clear(&sent);
+    struct rb_notice notice;
+    assert_ok(rb_notice_read(&other, &notice));
+    assert_int_equal(notice.tries, 0);
+    rb_notice_clear(&notice);
+    message.next = NULL;
+    message.relay = &relay;
+    sent = compose(&rb_channel_email, &message);
+    char text[1024] = "";
+    const char *coded = memmem(sent.call.body, sent.call.body_len, "\r\n\r\n", 4);
+    assert_non_null(coded);
+    assert_int_equal(sodium_base642bin((uint8_t *)text, sizeof(text) - 1, coded,
+                                       (size_t)(sent.call.body + sent.call.body_len - coded), "\r\n", NULL,
+                                       NULL, sodium_base64_VARIANT_ORIGINAL),
+                     0);
+    assert_non_null(strstr(text, "\r\n已尝试回电：3 次\r\n"));
+    clear(&sent);
+    free(plain);
 }
 
 static void test_dingtalk_signs_as_published(void **state)
@@ -365,6 +402,7 @@ int main(void)
         cmocka_unit_test(test_texts_are_cut_between_characters),
         cmocka_unit_test(test_words_cannot_be_markup),
         cmocka_unit_test(test_digest_names_each),
+        cmocka_unit_test(test_tries_are_said),
         cmocka_unit_test(test_reports_stay_secret),
         cmocka_unit_test(test_what_is_no_notification),
         cmocka_unit_test(test_robots_answers),
