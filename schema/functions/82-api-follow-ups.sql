@@ -13,8 +13,7 @@ BEGIN
         || clause(' AND f.severity = %L', asked_whole(p, 'severity', 1, 3)::text)
         || CASE asked_one(p, 'proof', '{none,recorded,proved}') WHEN 'none' THEN ' AND f.proof IS NULL' ELSE '' END
         || CASE asked_flag(p, 'overdue') WHEN true THEN ' AND ' || v_late WHEN false THEN ' AND NOT (' || v_late || ')' ELSE '' END
-        || CASE asked_flag(p, 'unacknowledged') WHEN true THEN ' AND f.acknowledged_at IS NULL'
-               WHEN false THEN ' AND f.acknowledged_at IS NOT NULL' ELSE '' END
+        || CASE asked_flag(p, 'unacknowledged') WHEN true THEN ' AND f.state = ''open''' WHEN false THEN ' AND f.state <> ''open''' ELSE '' END
         || clause(' AND f.area_id = %s', area_asked(p));
 END $$;
 COMMENT ON FUNCTION follow_ups_where(jsonb) IS 'What a request''s filters ask of follow-ups f that no index finds.';

@@ -163,6 +163,21 @@ describe('follow-ups', () => {
     assert.equal(items.length, 5);
   });
 
+  it('are unacknowledged until somebody is at them, and again when they are reopened', async () => {
+    const { follow_up: id } = await raised({ retailer: 'R8' });
+    const listed = async (flag) => ids(await s1.get(`/follow-ups?retailer=R8&unacknowledged=${flag}`)).includes(id);
+    const move = async (name, body) => assert.equal((await s1.post(`/follow-ups/${id}/${name}`, body)).status, 200);
+    assert.deepEqual([await listed(true), await listed(false)], [true, false]);
+    await move('acknowledge', {});
+    assert.deepEqual([await listed(true), await listed(false)], [false, true]);
+    await move('contacts', { outcome: 'reached' });
+    await move('reopen', { reason: '又来电' });
+    assert.deepEqual([await listed(true), await listed(false)], [true, false], 'it is to be acknowledged anew');
+    const { follow_up: reached } = await raised({ retailer: 'R8' });
+    assert.equal((await s1.post(`/follow-ups/${reached}/contacts`, { outcome: 'reached' })).status, 200);
+    assert.ok(!ids(await s1.get('/follow-ups?retailer=R8&unacknowledged=true')).includes(reached), 'nobody need acknowledge what he has done');
+  });
+
   it('are shown whole', async () => {
     const got = await raised({ retailer: 'R9', caller: '15400010009', operator: 'OP1', call: 'c-9' });
     const answer = await s1.get(`/follow-ups/${got.follow_up}`);
