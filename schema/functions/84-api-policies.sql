@@ -262,9 +262,13 @@ END $$;
 GRANT EXECUTE ON FUNCTION asked_terms TO ringback_console;
 COMMENT ON FUNCTION asked_terms(jsonb, jsonb) IS 'The terms of a policy that a body asks for.';
 
-CREATE OR REPLACE FUNCTION new_policy_terms() RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+-- A policy without a ladder would forget whom it promised to tell: unless it brings one it has that of the one without conditions.
+CREATE OR REPLACE FUNCTION new_policy_terms() RETURNS jsonb LANGUAGE sql STABLE AS $$
     SELECT '{"class": null, "kind": null, "category": null, "severity": null, "work_deadline_minutes": null, "proof_seconds": 10,
-             "acknowledge_minutes": 60, "verify_severity": null, "steps": []}'::jsonb
+             "acknowledge_minutes": 60, "verify_severity": null}'::jsonb
+        || jsonb_build_object('steps', coalesce((SELECT policy_terms(p) -> 'steps' FROM policies p
+            WHERE p.branch_id = asker_branch() AND p.valid_until IS NULL AND num_nonnulls(p.class, p.kind, p.category, p.severity) = 0
+            ORDER BY p.version DESC, p.policy_id LIMIT 1), '[]'))
 $$;
 GRANT EXECUTE ON FUNCTION new_policy_terms TO ringback_console;
 COMMENT ON FUNCTION new_policy_terms() IS 'What a new policy has unless it says otherwise.';

@@ -157,6 +157,12 @@ CREATE OR REPLACE FUNCTION why_steps(p_branch integer, p_follow_up bigint) RETUR
         'whom', s.whom, 'person', whom_now(s.branch_id, s.follow_up_id, s.whom, s.person_id), 'channels', to_jsonb(s.channels),
         'state', CASE WHEN s.fired_at IS NULL THEN 'waiting' WHEN s.skipped IS NULL THEN 'fired' ELSE 'skipped' END, 'fired_at', s.fired_at,
         'skipped', s.skipped, 'state_text', CASE
+            -- the same as fire_steps() would find now; what is reopened needs it again
+            WHEN s.fired_at IS NULL AND f.state = 'closed' THEN said('已结束，届时不再通知', 'closed: nobody will be told')
+            WHEN s.fired_at IS NULL AND f.state NOT IN ('open', 'acknowledged') AND s.action NOT IN ('promised', 'request')
+                THEN said('已回电，届时不再通知', 'the retailer has been reached: nobody will be told')
+            WHEN s.fired_at IS NULL AND f.state = 'acknowledged' AND s.action = 'unacknowledged'
+                THEN said('已确认收到，届时不再通知', 'acknowledged: nobody will be told')
             WHEN s.fired_at IS NULL THEN said('等待', 'waiting')
             WHEN s.skipped IS NULL THEN said('已于' || moment_said(s.fired_at, b.timezone, 'zh') || '通知', 'told at ' || moment_said(s.fired_at, b.timezone, 'en'))
             ELSE CASE s.skipped
@@ -180,10 +186,24 @@ CREATE OR REPLACE FUNCTION why_steps(p_branch integer, p_follow_up bigint) RETUR
 $$;
 COMMENT ON FUNCTION why_steps(integer, bigint) IS 'The ladder of a follow-up, each step with how its time came about, for whom it is and what became of it.';
 
+-- Three tries in time are no silence, and still no call-back.
+CREATE OR REPLACE FUNCTION why_tries(p_branch integer, p_follow_up bigint) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN t.n > 0 THEN jsonb_build_object('count', t.n, 'first_at', t.first_at, 'last_at', t.last_at, 'text', said(
+        format('已尝试回电%s次%s', t.n, CASE WHEN t.n = 1 THEN '：' || moment_said(t.last_at, b.timezone, 'zh')
+            ELSE '，最近一次：' || moment_said(t.last_at, b.timezone, 'zh') END),
+        CASE WHEN t.n = 1 THEN 'tried once, ' ELSE format('tried %s times, last ', t.n) END || moment_said(t.last_at, b.timezone, 'en'))) END
+    FROM branches b
+    CROSS JOIN LATERAL (SELECT count(*) AS n, min(t.at) AS first_at, max(t.at) AS last_at FROM follow_up_tries t
+        WHERE t.branch_id = p_branch AND t.follow_up_id = p_follow_up AND t.outcome <> 'recorded') t
+    WHERE b.branch_id = p_branch
+$$;
+COMMENT ON FUNCTION why_tries(integer, bigint) IS 'How often and when somebody tried to reach the retailer and did not; null: nobody did.';
+
 CREATE OR REPLACE FUNCTION why_document(p_follow_up bigint) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ringback, pg_temp AS $$
     SELECT jsonb_build_object('follow_up', p_follow_up, 'deadline', why_due(asker_branch(), p_follow_up), 'work_deadline',
-        why_work_due(asker_branch(), p_follow_up), 'policy', why_policy(asker_branch(), p_follow_up), 'steps', why_steps(asker_branch(), p_follow_up))
+        why_work_due(asker_branch(), p_follow_up), 'policy', why_policy(asker_branch(), p_follow_up), 'steps', why_steps(asker_branch(), p_follow_up),
+        'tries', why_tries(asker_branch(), p_follow_up))
 $$;
 REVOKE EXECUTE ON FUNCTION why_document FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION why_document TO ringback_console;

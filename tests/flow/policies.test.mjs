@@ -126,6 +126,20 @@ describe('policies', () => {
     assert.equal((await s1.post('/policies', { name: '咨询', kind: 'request', deadline_minutes: 600 })).code, 'exists');
   });
 
+  it('without a ladder of their own have that of the one without conditions: no promise is without a deadline that tells', async () => {
+    const policy = await made({ name: '意见', kind: 'opinion', severity: 3, deadline_minutes: 240 });
+    const [other] = (await s1.get('/policies')).json.items.filter((p) => p.default);
+    assert.ok(other.steps.some((s) => s.action === 'overdue'));
+    assert.deepEqual(policy.steps, other.steps);
+    const { follow_up: id } = await raised({ retailer: 'R1', kind: 'opinion', severity: 3 });
+    const { steps, due_at: due } = await followUp(id);
+    assert.equal(ladder(steps).find((s) => s.action === 'overdue').due_at, due);
+    const none = await s1.patch(`/policies/${policy.id}`, { steps: [] }, { etag: policy.etag });
+    assert.deepEqual(none.json.steps, [], 'none is none when it is said');
+    const changed = await s1.patch(`/policies/${none.json.id}`, { deadline_minutes: 120 }, { etag: none.headers.etag });
+    assert.deepEqual(changed.json.steps, [], 'and stays so');
+  });
+
   it('without conditions there is always one', async () => {
     const [one] = (await admin.get('/policies')).json.items.filter((p) => p.default);
     const etag = `"${one.id}"`;
@@ -241,6 +255,26 @@ describe('why', () => {
     const why = (await s1.get(`/follow-ups/${id}/why`)).json;
     assert.deepEqual(ladder(why.steps).slice(0, 2).map((s) => [s.state, s.skipped]), [['skipped', 'late'], ['skipped', 'late']]);
     assert.match(ladder(why.steps)[0].state_text.en, /already past/);
+  });
+
+  it('how often he was tried, and that a step ahead will tell nobody', async () => {
+    const { follow_up: id } = await raised({ retailer: 'R1', kind: 'opinion' });
+    const asked = async () => (await am1.get(`/follow-ups/${id}/why`)).json;
+    const tried = async (outcome) => assert.equal((await am1.post(`/follow-ups/${id}/contacts`, { outcome })).status, 200);
+    assert.equal((await asked()).tries, null);
+    await tried('busy');
+    assert.match((await asked()).tries.text.en, /^tried once, /);
+    await tried('no-answer');
+    await tried('refused');
+    const { tries, steps } = await asked();
+    assert.equal(tries.count, 3);
+    assert.match(tries.text.en, /^tried 3 times, last /);
+    assert.match(tries.text.zh, /^已尝试回电3次，最近一次：/);
+    assert.deepEqual(new Set(ladder(steps).map((s) => s.state_text.en)), new Set(['waiting']), 'what is for lateness stays');
+    await tried('reached');
+    const reached = await asked();
+    assert.equal(reached.tries.count, 3, 'the one that reached him is no failed one');
+    for (const step of reached.steps.filter((s) => s.state === 'waiting')) assert.match(step.state_text.en, /has been reached: nobody will be told/);
   });
 });
 
