@@ -50,7 +50,7 @@ struct rb_verdict {
     enum rb_fate fate;
     int status;        /* HTTP status, 0 without an answer */
     const char *error; /* short, without personal details; static, or words; NULL: the status says it all */
-    char words[80];
+    char words[128];
     int64_t rest_us; /* how long the target asked to be left alone, 0 if it did not */
 };
 

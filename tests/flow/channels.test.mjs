@@ -259,7 +259,7 @@ describe('a DingTalk robot', { concurrency: true }, () => {
     await robotOf(DingTalk, manager, { secret: 'SECright' }, { stdin: 'SECwrong' });
     const { follow_up: id } = await raise(retailer);
     await settled(id, 'passed_on');
-    assert.match((await targetOf(manager)).retired_because, /^gone: errcode 310000: keyword, signature/);
+    assert.match((await targetOf(manager)).retired_because, /^gone: errcode 310000: keyword, signature or our address do not match the robot.s settings$/);
   });
 
   it('that has blocked us is left alone for ten minutes', async () => {
