@@ -135,7 +135,7 @@ DECLARE
     v_values jsonb := '{}';
     v_found record;
 BEGIN
-    SELECT c.operator_id, c.retailer_id, f.revision::text AS etag INTO v_found
+    SELECT c.operator_id, c.retailer_id, c.category, f.revision::text AS etag INTO v_found
         FROM complaints c JOIN follow_ups f ON f.branch_id = c.branch_id AND f.complaint = c.reference
         WHERE c.branch_id = asker_branch() AND c.reference = v_reference;
     IF NOT FOUND THEN
@@ -146,6 +146,12 @@ BEGIN
     PERFORM check_members(p, '{category,severity,order}');
     PERFORM check_match(p, v_found.etag);
     IF v_body ? 'category' THEN
+        -- a gateway may send words of its own; what is put right is put right to one of the branch's
+        IF body_text(p, 'category') <> coalesce(v_found.category, '') AND NOT EXISTS (SELECT FROM categories k
+                WHERE k.branch_id = asker_branch() AND k.code = body_text(p, 'category') AND k.retired_at IS NULL) THEN
+            PERFORM refuse(422, 'invalid-data', 'the category is none of this branch''s', jsonb_build_array(jsonb_build_object('pointer', '/category',
+                'code', 'unknown-category', 'detail', format('no category has the code "%s": GET /api/v1/categories lists them', body_text(p, 'category')))));
+        END IF;
         v_values := v_values || jsonb_build_object('category', body_text(p, 'category'));
     END IF;
     IF v_body ? 'severity' THEN

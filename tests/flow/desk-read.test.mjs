@@ -264,6 +264,7 @@ describe('complaints', () => {
     assert.equal((await s1.patch(path, { severity: 1 }, { etag })).code, 'changed-meanwhile');
     const fault = async (body) => (await s1.patch(path, body, { etag: changed.headers.etag })).json.errors[0].pointer;
     assert.equal(await fault({ severity: 4 }), '/severity');
+    assert.equal(await fault({ category: 'short-delivry' }), '/category', 'what is put right is one of the branch’s');
     assert.equal(await fault({ order: '1000000000' }), '/order');
     assert.equal(await fault({ text: 'x' }), '/text');
     const { history } = (await s1.get(`/follow-ups/${got.follow_up}`)).json;
