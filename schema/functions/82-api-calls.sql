@@ -39,7 +39,9 @@ DECLARE
         || clause(' AND c.state = %s', array_position('{ringing,answered,ended}', asked_one(p, 'state', '{ringing,answered,ended}'))::text)
         || CASE WHEN asked_one(p, 'without', '{reason}') IS NULL THEN '' ELSE
                ' AND (SELECT true FROM orders o WHERE o.branch_id = c.branch_id AND o.call = c.call LIMIT 1) IS NULL
-                 AND (SELECT true FROM complaints m WHERE m.branch_id = c.branch_id AND m.call = c.call LIMIT 1) IS NULL
+                 AND (SELECT true FROM complaints m WHERE m.branch_id = c.branch_id AND m.call = c.call'
+               -- What somebody may not know of does not count: he would learn of it by what is missing here.
+               || CASE WHEN asker_reports() THEN '' ELSE ' AND m.kind <> ''report''' END || ' LIMIT 1) IS NULL
                  AND (SELECT true FROM call_reason_entries e WHERE e.branch_id = c.branch_id AND e.call = c.call LIMIT 1) IS NULL' END;
     v_reach integer := reach_of(v_ok, asked_limit(p));
     v_rows text;

@@ -309,6 +309,18 @@ describe('calls', () => {
     assert.equal((await am3.put(`${path}/reason`, { reason: 'test' })).code, 'not-found');
   });
 
+  it('tell nobody of a report by what is missing in a list', async () => {
+    for (const kind of ['report', 'complaint']) {
+      await ended(`k-${kind}`);
+      await w.post(structured(complaint({ retailer: 'R2', kind, text: 'x', call: `k-${kind}` })));
+    }
+    const seen = (await op1.get('/calls/k-report')).json;
+    assert.deepEqual([seen.complaints, seen.reason], [[], null]);
+    const without = await listed(op1, 'without=reason');
+    assert.ok(without.includes('k-report'), 'to him it has no record');
+    assert.ok(!without.includes('k-complaint'));
+  });
+
   it('have reasons that those in charge add and retire', async () => {
     const all = async () => (await op1.get('/call-reasons')).json.items.map((one) => one.code);
     assert.equal((await all()).length, 12);
