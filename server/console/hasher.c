@@ -1,190 +1,135 @@
 /*
- * The thread of hasher.h. It touches nothing but jobs: pointers to them go in through one pipe and come back
- * through another, on which the loop listens. There is no mutex: the loop would wait at one for a thread that
- * the kernel seldom lets run. Called by the log-in and the change of a password.
+ * The queue of hasher.h: one password at a time is with the process, the others wait here. A process that
+ * dies takes the password it has with it, which is told to be tried again, and gets a successor. Called by
+ * the log-in and the change of a password.
  */
 #include "server/console/hasher.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <time.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/metrics.h"
+#include "server/console/hashing.h"
 
-/* As the administrator's tool makes them. */
-enum { PASSES = 2, NICEST = 19 };
-#define MEMORY ((size_t)19 << 20)
-#define REST_MOST_US (RB_SECOND / 20)
-
-_Static_assert(RB_PASSWORD_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
+#define RESTART_US RB_SECOND
 
 struct job {
-    char hash[RB_PASSWORD_HASH_SIZE]; /* empty: nobody's */
-    char password[RB_PASSWORD_MOST + 1];
-    char next[RB_PASSWORD_MOST + 1]; /* empty: none */
-    char fresh[RB_PASSWORD_HASH_SIZE];
-    bool matches;
-    bool left; /* not looked at: the hasher is being freed */
+    TAILQ_ENTRY(job) link;
+    struct rb_hashing_job asked;
     rb_hasher_done_fn done;
     void *ctx;
 };
-
-struct pipe {
-    int out;
-    int in;
-};
+TAILQ_HEAD(jobs, job);
 
 struct rb_hasher {
-    pthread_t thread;
-    struct pipe waiting; /* to the thread; its end ends the thread */
-    struct pipe ready;   /* and back */
-    struct event *readable;
-    unsigned waits; /* not told yet: waiting, at work and ready */
+    struct event_base *base;
+    struct jobs waiting; /* the first is with the process when sent is true */
+    bool sent;
+    unsigned waits;
     unsigned most;
-    atomic_bool closing;
+    pid_t child; /* 0: none at the moment */
+    int socket;
+    struct event *readable;
+    struct event *restart;
+    struct event *kick; /* begins what was queued, one turn of the loop later */
     struct rb_series *depth;
-    char nobody[RB_PASSWORD_HASH_SIZE]; /* a hash that no password has, so that a guess costs the same */
 };
 
-/* A pointer fits into a pipe at once or not at all, and a pipe has room for thousands. */
-static void hand(int pipe, struct job *job)
+static void end_first(struct rb_hasher *hasher, enum rb_err err, const struct rb_hashing_answer *answer)
 {
-    ssize_t n;
-    do
-        n = write(pipe, &job, sizeof(job));
-    while (n < 0 && errno == EINTR);
-    RB_INVARIANT(n == sizeof(job));
-}
-
-/* NULL: nothing is there, or the other end is closed. */
-static struct job *take(int pipe)
-{
-    struct job *job = NULL;
-    ssize_t n;
-    do
-        n = read(pipe, &job, sizeof(job));
-    while (n < 0 && errno == EINTR);
-    return n == sizeof(job) ? job : NULL;
-}
-
-static void free_job(struct job *job)
-{
+    struct job *job = TAILQ_FIRST(&hasher->waiting);
+    TAILQ_REMOVE(&hasher->waiting, job, link);
+    hasher->sent = false;
+    rb_set(hasher->depth, --hasher->waits);
+    job->done(job->ctx, err, answer && answer->matches, answer && *answer->fresh ? answer->fresh : NULL);
     sodium_memzero(job, sizeof(*job));
     free(job);
 }
 
-/* --- in the thread --- */
+static void start(struct rb_hasher *hasher);
 
-static void make_fresh(struct job *job, const char *password)
+/* It was killed, or there was no memory for it. */
+static void lose(struct rb_hasher *hasher)
 {
-    if (crypto_pwhash_str(job->fresh, password, strlen(password), PASSES, MEMORY) != 0)
-        job->fresh[0] = '\0'; /* no memory: the old one stays */
+    struct timeval tv = {.tv_sec = RESTART_US / RB_SECOND};
+    rb_warning("console", "the hashing process ended and is started again pid=%d", (int)hasher->child);
+    event_free(hasher->readable);
+    hasher->readable = NULL;
+    close(hasher->socket);
+    kill(hasher->child, SIGKILL);
+    waitpid(hasher->child, NULL, 0);
+    hasher->child = 0;
+    event_add(hasher->restart, &tv);
+    if (hasher->sent)
+        end_first(hasher, RB_ERR_AWAY, NULL);
 }
 
-static void work(const struct rb_hasher *hasher, struct job *job)
+static void send_first(struct rb_hasher *hasher)
 {
-    const char *hash = *job->hash ? job->hash : hasher->nobody;
-    bool same = crypto_pwhash_str_verify(hash, job->password, strlen(job->password)) == 0;
-    job->matches = same && *job->hash;
-    if (!job->matches)
+    struct job *job = TAILQ_FIRST(&hasher->waiting);
+    if (!job || hasher->sent || !hasher->child)
         return;
-    if (*job->next)
-        make_fresh(job, job->next);
-    else if (crypto_pwhash_str_needs_rehash(hash, PASSES, MEMORY) != 0)
-        make_fresh(job, job->password);
-}
-
-/* In Linux this is of one thread. SCHED_IDLE would let a log-in wait for ever on a busy machine. */
-static void lower_priority(void)
-{
-    setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICEST);
-}
-
-static int64_t used_us(void)
-{
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (int64_t)used.tv_sec * RB_SECOND + used.tv_nsec / 1000;
-}
-
-/*
- * As long as the last password took, but not longer than that after its end: under a flood half a core stays
- * free, a lone log-in waits for nothing. A low priority alone does not do it: where the kernel groups
- * processes by session (autogroup), it counts only among our own.
- */
-static void rest(int64_t until)
-{
-    int64_t left = until - rb_clock_mono();
-    if (left > 0)
-        usleep((useconds_t)(left < REST_MOST_US ? left : REST_MOST_US));
-}
-
-static void look_at(const struct rb_hasher *hasher, struct job *job, int64_t *rested)
-{
-    rest(*rested);
-    int64_t before = used_us();
-    work(hasher, job);
-    *rested = rb_clock_mono() + used_us() - before;
-}
-
-static void *run(void *arg)
-{
-    struct rb_hasher *hasher = arg;
-    struct job *job;
-    int64_t rested = 0;
-    char guess[] = "nobody has this password";
-    lower_priority();
-    randombytes_buf(guess, sizeof(guess) - 1);
-    RB_INVARIANT(crypto_pwhash_str(hasher->nobody, guess, sizeof(guess) - 1, PASSES, MEMORY) == 0);
-    while ((job = take(hasher->waiting.out))) {
-        job->left = atomic_load(&hasher->closing);
-        if (!job->left)
-            look_at(hasher, job, &rested);
-        hand(hasher->ready.in, job);
+    if (send(hasher->socket, &job->asked, sizeof(job->asked), MSG_NOSIGNAL) != sizeof(job->asked)) {
+        lose(hasher);
+        return;
     }
-    return NULL;
+    hasher->sent = true;
 }
 
-/* --- in the loop --- */
-
-static void on_ready(evutil_socket_t fd, short what, void *arg)
+static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct rb_hasher *hasher = arg;
-    struct job *job;
+    struct rb_hashing_answer answer;
     (void)what;
-    while ((job = take(fd))) {
-        rb_set(hasher->depth, --hasher->waits);
-        job->done(job->ctx, job->left ? RB_ERR_AWAY : RB_OK, job->matches, *job->fresh ? job->fresh : NULL);
-        free_job(job);
+    ssize_t n = recv(fd, &answer, sizeof(answer), 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n != sizeof(answer) || !hasher->sent) {
+        lose(hasher);
+        return;
     }
+    end_first(hasher, RB_OK, &answer);
+    sodium_memzero(&answer, sizeof(answer));
+    send_first(hasher);
 }
 
-static struct pipe open_pipe(void)
+static void on_kick(evutil_socket_t fd, short what, void *arg)
 {
-    int ends[2];
-    RB_INVARIANT(pipe2(ends, O_CLOEXEC) == 0);
-    return (struct pipe){.out = ends[0], .in = ends[1]};
+    (void)fd;
+    (void)what;
+    send_first(arg);
 }
 
-/* Signals are the loop's: the thread blocks them all. */
-static void start_thread(struct rb_hasher *hasher)
+static void on_restart(evutil_socket_t fd, short what, void *arg)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    RB_INVARIANT(pthread_create(&hasher->thread, NULL, run, hasher) == 0);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)fd;
+    (void)what;
+    start(arg);
+    send_first(arg);
+}
+
+static void start(struct rb_hasher *hasher)
+{
+    struct timeval tv = {.tv_sec = RESTART_US / RB_SECOND};
+    pid_t child = rb_hashing_start(&hasher->socket);
+    if (child < 0) {
+        rb_error("console", "nobody can log in: the hashing process cannot be started: %m");
+        event_add(hasher->restart, &tv);
+        return;
+    }
+    hasher->child = child;
+    hasher->readable = event_new(hasher->base, hasher->socket, EV_READ | EV_PERSIST, on_readable, hasher);
+    RB_INVARIANT(hasher->readable && event_add(hasher->readable, NULL) == 0);
 }
 
 struct rb_hasher *rb_hasher_new(struct event_base *base, unsigned queue)
@@ -193,15 +138,15 @@ struct rb_hasher *rb_hasher_new(struct event_base *base, unsigned queue)
     struct rb_hasher *hasher = calloc(1, sizeof(*hasher));
     RB_INVARIANT(hasher != NULL);
     if (!depth)
-        depth = rb_gauge("ringback_login_queue", "Passwords that wait for the hashing thread.", NULL);
+        depth = rb_gauge("ringback_login_queue", "Passwords that wait for the hashing process.", NULL);
     hasher->depth = rb_series(depth, NULL);
+    hasher->base = base;
     hasher->most = queue;
-    hasher->waiting = open_pipe();
-    hasher->ready = open_pipe();
-    evutil_make_socket_nonblocking(hasher->ready.out);
-    hasher->readable = event_new(base, hasher->ready.out, EV_READ | EV_PERSIST, on_ready, hasher);
-    RB_INVARIANT(hasher->readable && event_add(hasher->readable, NULL) == 0);
-    start_thread(hasher);
+    TAILQ_INIT(&hasher->waiting);
+    hasher->restart = evtimer_new(base, on_restart, hasher);
+    hasher->kick = evtimer_new(base, on_kick, hasher);
+    RB_INVARIANT(hasher->restart && hasher->kick);
+    start(hasher);
     return hasher;
 }
 
@@ -209,14 +154,16 @@ void rb_hasher_free(struct rb_hasher *hasher)
 {
     if (!hasher)
         return;
-    atomic_store(&hasher->closing, true);
-    close(hasher->waiting.in);
-    pthread_join(hasher->thread, NULL);
-    on_ready(hasher->ready.out, EV_READ, hasher);
-    event_free(hasher->readable);
-    close(hasher->waiting.out);
-    close(hasher->ready.in);
-    close(hasher->ready.out);
+    if (hasher->child) {
+        event_free(hasher->readable);
+        close(hasher->socket);
+        kill(hasher->child, SIGKILL);
+        waitpid(hasher->child, NULL, 0);
+    }
+    while (!TAILQ_EMPTY(&hasher->waiting))
+        end_first(hasher, RB_ERR_AWAY, NULL);
+    event_free(hasher->restart);
+    event_free(hasher->kick);
     free(hasher);
 }
 
@@ -229,12 +176,13 @@ enum rb_err rb_hasher_verify(struct rb_hasher *hasher, const char *hash, const c
         return RB_ERR_FULL;
     struct job *job = calloc(1, sizeof(*job));
     RB_INVARIANT(job != NULL);
-    snprintf(job->hash, sizeof(job->hash), "%s", hash ? hash : "");
-    strcpy(job->password, password);
-    strcpy(job->next, next ? next : "");
+    snprintf(job->asked.hash, sizeof(job->asked.hash), "%s", hash ? hash : "");
+    strcpy(job->asked.password, password);
+    strcpy(job->asked.next, next ? next : "");
     job->done = done;
     job->ctx = ctx;
+    TAILQ_INSERT_TAIL(&hasher->waiting, job, link);
     rb_set(hasher->depth, ++hasher->waits);
-    hand(hasher->waiting.in, job);
+    event_active(hasher->kick, 0, 0);
     return RB_OK;
 }

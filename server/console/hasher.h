@@ -1,6 +1,7 @@
 /*
- * One thread of the lowest priority that verifies and makes password hashes (argon2id), so that the event
- * loop never waits 20 ms for one. Tens of thousands of wrong passwords keep only this thread busy.
+ * Verifies and makes password hashes (argon2id) in a process of its own with the lowest priority, so that
+ * neither the event loop nor PostgreSQL waits 20 ms for one. Tens of thousands of wrong passwords keep only
+ * that process busy. Files: hasher (the queue), hashing (the process).
  */
 #ifndef RB_SERVER_CONSOLE_HASHER_H
 #define RB_SERVER_CONSOLE_HASHER_H
@@ -14,13 +15,13 @@ struct rb_hasher;
 
 enum { RB_PASSWORD_HASH_SIZE = 128, RB_PASSWORD_MOST = 1023 /* bytes */ };
 
-/* err: RB_OK, or RB_ERR_AWAY when the hasher was freed before; matches: the password is the hash's; fresh: a
- * hash with today's parameters, or NULL when none was made. */
+/* err: RB_OK, or RB_ERR_AWAY when the hasher was freed or the process died meanwhile; matches: the password
+ * is the hash's; fresh: a hash with today's parameters, or NULL when none was made. */
 typedef void (*rb_hasher_done_fn)(void *ctx, enum rb_err err, bool matches, const char *fresh);
 
 /* queue: most passwords that may wait. */
 struct rb_hasher *rb_hasher_new(struct event_base *base, unsigned queue);
-/* Waits for the one at work, and ends the others with RB_ERR_AWAY. */
+/* Ends all that wait with RB_ERR_AWAY. */
 void rb_hasher_free(struct rb_hasher *hasher);
 
 /*

@@ -1,5 +1,5 @@
 /*
- * The hashing thread: what matches and what does not, a fresh hash when one is due, a bounded queue, and an
+ * The hasher: what matches and what does not, a fresh hash when one is due, a bounded queue, and an
  * end that tells everybody.
  */
 #include <event2/event.h>
