@@ -3,8 +3,11 @@
  * end that tells everybody.
  */
 #include <event2/event.h>
+#include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "server/console/hasher.h"
 #include "tests/unit/unit.h"
@@ -61,6 +64,35 @@ static void what_matches_matches(void **state)
     rb_hasher_free(hasher);
 }
 
+/* The one child that this process has. */
+static pid_t only_child(void)
+{
+    char path[64];
+    long child = 0;
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld", &child), 1);
+    fclose(file);
+    return (pid_t)child;
+}
+
+static void a_process_that_dies_gets_a_successor(void **state)
+{
+    struct rb_hasher *hasher = rb_hasher_new(base, 4);
+    struct seen seen = {.until = 1};
+    (void)state;
+    pid_t first = only_child();
+    assert_int_equal(kill(first, SIGKILL), 0);
+    assert_ok(rb_hasher_verify(hasher, NULL, "x", NULL, on_done, &seen));
+    event_base_dispatch(base);
+    /* Lost with it, or looked at by the next: told in any case. */
+    assert_int_equal(seen.told, 1);
+    assert_false(verify(hasher, NULL, "x", NULL).matches);
+    assert_int_not_equal(only_child(), first);
+    rb_hasher_free(hasher);
+}
+
 static void the_queue_is_bounded(void **state)
 {
     struct rb_hasher *hasher = rb_hasher_new(base, 3);
@@ -86,6 +118,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_matches_matches),
+        cmocka_unit_test(a_process_that_dies_gets_a_successor),
         cmocka_unit_test(the_queue_is_bounded),
     };
     base = event_base_new();
