@@ -79,8 +79,9 @@ LANGUAGE sql STABLE AS $$
                               coalesce(q.answer || E'\n— ', '') || coalesce(q.text || E'\n— ', '') || c.text END,
             'raised_at', f.raised_at, 'due_at', f.due_at, 'owner', o.code, 'recipient', p.code, 'step', p_step,
             'acknowledge_url', acknowledge_link(p_branch, p_follow_up, p_recipient)))::text, -1)
-        || CASE WHEN f.first_try_at IS NOT NULL AND f.state IN ('open', 'acknowledged') THEN ', "tries" : ' || (
-               SELECT count(*) FROM follow_up_tries t WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id)
+        || CASE WHEN f.first_try_at IS NOT NULL AND f.state IN ('open', 'acknowledged') THEN coalesce((
+               SELECT ', "tries" : ' || count(*) FROM follow_up_tries t
+               WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id AND t.outcome <> 'recorded' HAVING count(*) > 0), '')
            ELSE '' END || '}'
     FROM follow_ups f
     JOIN branches b USING (branch_id)

@@ -30,7 +30,7 @@ BEGIN
         SELECT x.n, x.branch, x.follow_up, x.action, x.whom, f.owner_id, f.retailer_id, r.area_id, f.kind = 'report' AS report, f.created_at,
                s.person_id,
                CASE WHEN f.first_try_at IS NOT NULL THEN (SELECT count(*) FROM follow_up_tries t
-                   WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id) ELSE 0 END AS tries,
+                   WHERE t.branch_id = f.branch_id AND t.follow_up_id = f.follow_up_id AND t.outcome <> 'recorded') ELSE 0 END AS tries,
                CASE WHEN f.state = 'closed' THEN 'closed'
                     WHEN f.state NOT IN ('open', 'acknowledged') AND x.action NOT IN ('promised', 'request') THEN 'contacted'
                     WHEN x.action = 'unacknowledged' AND f.state = 'acknowledged' THEN 'acknowledged'

@@ -173,6 +173,8 @@ describe('follow-ups', () => {
     await move('contacts', { outcome: 'reached' });
     await move('reopen', { reason: '又来电' });
     assert.deepEqual([await listed(true), await listed(false)], [true, false], 'it is to be acknowledged anew');
+    const { body } = await w.db.row("SELECT body FROM notifications WHERE follow_up_id = $1 AND type = 'reopened'", [id]);
+    assert.equal(JSON.parse(body).tries, undefined, 'who reached him has not tried in vain');
     const { follow_up: reached } = await raised({ retailer: 'R8' });
     assert.equal((await s1.post(`/follow-ups/${reached}/contacts`, { outcome: 'reached' })).status, 200);
     assert.ok(!ids(await s1.get('/follow-ups?retailer=R8&unacknowledged=true')).includes(reached), 'nobody need acknowledge what he has done');
