@@ -259,10 +259,11 @@ BEGIN
         SELECT coalesce(json_agg(json_build_object('id', q.follow_up_id, 'complaint', q.complaint::text, 'state', q.state, 'kind', q.kind,
                    'category', q.category, 'order', q.order_reference::text, 'owner', code_of(q.branch_id, q.owner_id),
                    'raised_at', q.raised_at, 'due_at', q.due_at, 'text', left(q.text, 200), 'same', q.same, 'merge', q.merge)
-                   ORDER BY q.distance, q.follow_up_id), '[]')
+                   ORDER BY q.vague, q.distance, q.follow_up_id), '[]')
         FROM (SELECT g.*, d.order_reference, d.text, abs(extract(epoch FROM g.raised_at - f.raised_at)) AS distance,
                      array_remove(ARRAY[CASE WHEN d.category = c.category THEN 'category' END,
-                                        CASE WHEN d.order_reference = c.order_reference THEN 'order' END], NULL) AS same,
+                                        CASE WHEN d.order_reference = c.order_reference THEN 'order' END,
+                                        CASE WHEN v.vague THEN 'kind' END], NULL) AS same, v.vague,
                      CASE WHEN f.state IN ('open', 'acknowledged', 'contacted') AND g.state IN ('open', 'acknowledged', 'contacted')
                           THEN CASE WHEN (g.due_at, g.follow_up_id) < (f.due_at, f.follow_up_id) THEN 'into' ELSE 'from' END END AS merge
               FROM follow_ups f
@@ -272,11 +273,14 @@ BEGIN
                                   UNION ALL
                                   SELECT * FROM follow_ups a WHERE a.branch_id = f.branch_id AND a.retailer_id = f.retailer_id AND a.state = 'closed') g
               JOIN complaints d ON d.branch_id = g.branch_id AND d.reference = g.complaint
+              -- Operators often name no category: then what is of one kind within a week may be the same, behind what surely looks like it.
+              CROSS JOIN LATERAL (SELECT (d.category = c.category OR d.order_reference = c.order_reference) IS NOT TRUE AS vague) v
               WHERE f.branch_id = asker_branch() AND f.follow_up_id = v_id AND g.follow_up_id <> v_id AND g.merged_into IS NULL
                 AND (g.kind = 'report') = (f.kind = 'report')
                 AND g.raised_at BETWEEN f.raised_at - interval '30 days' AND f.raised_at + interval '30 days'
-                AND (d.category = c.category OR d.order_reference = c.order_reference)
-              ORDER BY distance, g.follow_up_id LIMIT 50) q), 'next', NULL));
+                AND (NOT v.vague OR (d.kind = c.kind AND (d.category IS NULL OR c.category IS NULL)
+                                     AND g.raised_at BETWEEN f.raised_at - interval '7 days' AND f.raised_at + interval '7 days'))
+              ORDER BY v.vague, distance, g.follow_up_id LIMIT 50) q), 'next', NULL));
 END $$;
 COMMENT ON FUNCTION api_list_repeats(jsonb) IS 'Follow-ups that may be about the same thing, and which of the two would stand for both.';
 GRANT EXECUTE ON FUNCTION api_acknowledge_follow_up, api_resolve_follow_up, api_verify_follow_up, api_close_follow_up, api_reopen_follow_up,

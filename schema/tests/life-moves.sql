@@ -273,9 +273,15 @@ SELECT is(pg_temp.ask('op', 'reopen_follow_up', 'withdrawn', '{"reason": "x"}') 
 SELECT pg_temp.raise('first', '5 hours', p_category => 'short-delivery'), pg_temp.raise('second', '1 hour', p_category => 'short-delivery'), pg_temp.raise('third', p_category => 'price'),
        pg_temp.raise('other-shop', p_retailer => 'r-am-2'), pg_temp.raise('report', p_kind => 'report');
 CREATE FUNCTION pg_temp.into(p_name text) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('into', pg_temp.id(p_name)) $$;
-SELECT is((SELECT string_agg((i ->> 'id') || ' ' || (i ->> 'same') || ' ' || (i ->> 'merge'), ', ') FROM jsonb_array_elements((pg_temp.answer('op', 'list_repeats', 'second')).body::jsonb -> 'items') i),
+CREATE FUNCTION pg_temp.repeats(p_name text) RETURNS SETOF jsonb LANGUAGE sql AS $$
+    SELECT jsonb_array_elements((pg_temp.answer('op', 'list_repeats', p_name)).body::jsonb -> 'items') $$;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pg_temp TO PUBLIC;
+SELECT is((SELECT string_agg((i ->> 'id') || ' ' || (i ->> 'same') || ' ' || (i ->> 'merge'), ', ') FROM pg_temp.repeats('second') i WHERE i -> 'same' <> '["kind"]'),
           pg_temp.id('first') || ' ["category"] into', 'what may be the same is found');
-SELECT is((SELECT string_agg(i ->> 'state', ', ') FROM jsonb_array_elements((pg_temp.answer('op', 'list_repeats', 'one')).body::jsonb -> 'items') i), NULL, 'without category and order nothing is');
+SELECT is((SELECT i ->> 'id' FROM pg_temp.repeats('second') WITH ORDINALITY r (i, n) WHERE n = 1), pg_temp.id('first')::text, 'what surely looks like it comes first');
+SELECT cmp_ok((SELECT count(*) FROM pg_temp.repeats('one') i WHERE i -> 'same' = '["kind"]' AND i ->> 'kind' = 'complaint'), '>', 0::bigint,
+              'where no category was named, those of the same kind within a week are');
+SELECT is((SELECT count(*) FROM pg_temp.repeats('first') i WHERE (i ->> 'id')::bigint = pg_temp.id('third')), 0::bigint, 'another category is not');
 SELECT is(pg_temp.ask('op', 'merge_follow_up', 'first', pg_temp.into('second')), '409 merge-the-other-way', 'the one that is due first stands for both');
 SELECT is(pg_temp.ask('op', 'merge_follow_up', 'second', pg_temp.into('second')), '422 invalid-data', 'not into itself');
 SELECT is(pg_temp.ask('op', 'merge_follow_up', 'other-shop', pg_temp.into('first')), '422 invalid-data', 'nor into another shop''s');
