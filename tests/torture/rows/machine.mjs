@@ -148,10 +148,12 @@ async function clock({ open, adopt }) {
   const some = Array.from({ length: 100 }, (_, i) => complaint({ retailer: i % 2 ? 'R1' : 'R2', text: '催' }));
   const ids = (await world.post(batched(some))).json.map((item) => item.complaint.follow_up);
 
-  // What each follow-up has heard; all must have heard the same, in this order.
+  // What each follow-up has heard of its ladder; all must have heard the same. Silence has steps of its own beside it, an hour
+  // after each other: of them each must be heard once.
+  const silent = ({ json }) => json.data.step.startsWith('unacknowledged-');
   const heard = () => {
     const words = new Map(ids.map((id) => [id, []]));
-    for (const { json } of sink.requests) words.get(json.data.follow_up)?.push(json.data.step);
+    for (const one of sink.requests) if (!silent(one)) words.get(one.json.data.follow_up)?.push(one.json.data.step);
     return [...new Set([...words.values()].map((list) => list.toSorted().join(' ')))];
   };
   const expect = async (when, ...steps) => {
@@ -175,6 +177,9 @@ async function clock({ open, adopt }) {
   await set('+93610');
   await expect('26 hours later', ...day, 'escalation-1', 'escalation-2');
   const early = await world.db.value('SELECT count(*) FROM follow_up_steps WHERE fired_at < due_at');
+  const silence = sink.requests.filter(silent).map(({ json }) => `${json.data.follow_up} ${json.data.step}`);
+  if (!silence.length) faults.push('nobody heard of the silence');
+  if (new Set(silence).size !== silence.length) faults.push('a step for silence was heard twice');
   if (early) faults.push(`${early} steps fired before their time`);
   await sink.close();
   return { did: 'the clock of the database moved by +24 h, −1 h and +1 h twice: each step once, none early', faults };
