@@ -155,28 +155,22 @@ COMMENT ON FUNCTION api_get_category(jsonb) IS 'GET /categories/{code}';
 COMMENT ON FUNCTION api_list_causes(jsonb) IS 'GET /causes';
 COMMENT ON FUNCTION api_get_cause(jsonb) IS 'GET /causes/{code}';
 
-CREATE OR REPLACE FUNCTION api_add_category(p jsonb) RETURNS answer LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION added_term(p_table text, p jsonb) RETURNS answer LANGUAGE plpgsql AS $$
 DECLARE
     v_answer answer;
 BEGIN
-    PERFORM add_term('categories', p -> 'body');
-    v_answer := read_term('categories', jsonb_build_object('path', jsonb_build_object('code', p #>> '{body,code}')));
+    PERFORM add_term(p_table, p -> 'body');
+    v_answer := read_term(p_table, jsonb_build_object('path', jsonb_build_object('code', p #>> '{body,code}')));
     v_answer.status := 201;
-    v_answer.location := '/api/v1/categories/' || uri_segment(p #>> '{body,code}');
+    v_answer.location := format('/api/v1/%s/%s', p_table, uri_segment(p #>> '{body,code}'));
     RETURN v_answer;
 END $$;
-COMMENT ON FUNCTION api_add_category(jsonb) IS 'POST /categories';
+GRANT EXECUTE ON FUNCTION added_term TO ringback_console;
+COMMENT ON FUNCTION added_term(text, jsonb) IS 'Adds a term to one of the lists, and answers where it is.';
 
-CREATE OR REPLACE FUNCTION api_add_cause(p jsonb) RETURNS answer LANGUAGE plpgsql AS $$
-DECLARE
-    v_answer answer;
-BEGIN
-    PERFORM add_term('causes', p -> 'body');
-    v_answer := read_term('causes', jsonb_build_object('path', jsonb_build_object('code', p #>> '{body,code}')));
-    v_answer.status := 201;
-    v_answer.location := '/api/v1/causes/' || uri_segment(p #>> '{body,code}');
-    RETURN v_answer;
-END $$;
+CREATE OR REPLACE FUNCTION api_add_category(p jsonb) RETURNS answer LANGUAGE sql AS $$ SELECT added_term('categories', p) $$;
+COMMENT ON FUNCTION api_add_category(jsonb) IS 'POST /categories';
+CREATE OR REPLACE FUNCTION api_add_cause(p jsonb) RETURNS answer LANGUAGE sql AS $$ SELECT added_term('causes', p) $$;
 COMMENT ON FUNCTION api_add_cause(jsonb) IS 'POST /causes';
 
 CREATE OR REPLACE FUNCTION api_change_category(p jsonb) RETURNS answer LANGUAGE plpgsql AS $$

@@ -19,10 +19,9 @@
 
 #include "common/clock.h"
 #include "common/err.h"
+#include "common/passwords.h"
 
-/* As the administrator's tool makes them. */
-enum { PASSES = 2, NICEST = 19 };
-#define MEMORY ((size_t)19 << 20)
+enum { NICEST = 19 };
 #define REST_MOST_US (RB_SECOND / 20)
 
 _Static_assert(RB_PASSWORD_HASH_SIZE >= crypto_pwhash_STRBYTES, "a hash fits");
@@ -33,13 +32,13 @@ static void make_nobody(void)
 {
     char guess[] = "nobody has this password";
     randombytes_buf(guess, sizeof(guess) - 1);
-    if (crypto_pwhash_str(nobody, guess, sizeof(guess) - 1, PASSES, MEMORY) != 0)
+    if (crypto_pwhash_str(nobody, guess, sizeof(guess) - 1, RB_ARGON_PASSES, RB_ARGON_MEMORY) != 0)
         _exit(1);
 }
 
 static void make_fresh(struct rb_hashing_answer *answer, const char *password)
 {
-    if (crypto_pwhash_str(answer->fresh, password, strlen(password), PASSES, MEMORY) != 0)
+    if (crypto_pwhash_str(answer->fresh, password, strlen(password), RB_ARGON_PASSES, RB_ARGON_MEMORY) != 0)
         answer->fresh[0] = '\0'; /* no memory: the old one stays */
 }
 
@@ -53,7 +52,7 @@ static void work(const struct rb_hashing_job *job, struct rb_hashing_answer *ans
         return;
     if (*job->next)
         make_fresh(answer, job->next);
-    else if (crypto_pwhash_str_needs_rehash(hash, PASSES, MEMORY) != 0)
+    else if (crypto_pwhash_str_needs_rehash(hash, RB_ARGON_PASSES, RB_ARGON_MEMORY) != 0)
         make_fresh(answer, job->password);
 }
 

@@ -1,7 +1,7 @@
 /*
  * The steps of a log-in, see login.h: the database says whether tries are due at all and which hash to check,
- * the hashing thread checks it, the database counts the failure or makes the session. Passwords are in the
- * request's body and in the thread's job, nowhere else; neither they nor names are logged.
+ * the hashing process checks it, the database counts the failure or makes the session. Passwords are in the
+ * request's body and in that process's job, nowhere else; neither they nor names are logged.
  */
 #include "server/console/login.h"
 

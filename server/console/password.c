@@ -1,7 +1,7 @@
 /*
  * The steps of a change of password, see password.h: the database gives the hash of who asks, the hashing
- * thread checks the old password and hashes the new one, the database takes it and ends the other sessions. A
- * wrong old password counts as a failed log-in.
+ * process checks the old password and hashes the new one, the database takes it and ends the other sessions.
+ * A wrong old password counts as a failed log-in.
  */
 #include "server/console/password.h"
 

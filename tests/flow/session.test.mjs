@@ -229,7 +229,7 @@ describe('a new password', () => {
   });
 });
 
-describe('the hashing thread', () => {
+describe('the hashing process', () => {
   it('has a bounded queue: who finds it full is told to come again', async () => {
     await w.db.rows('DELETE FROM login_failures');
     const desks = Array.from({ length: 170 }, () => new Desk(w, 'am1'));

@@ -11,11 +11,10 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "common/passwords.h"
 #include "common/utf8.h"
 #include "tools/ringback/say.h"
 
-#define MEMORY (19u << 20)
-#define PASSES 2
 #define INTERRUPT 3
 
 static enum rb_err check_text(const char *what, const char *text, size_t len)
@@ -112,7 +111,7 @@ enum rb_err password_read(bool from_stdin, char password[PASSWORD_SIZE])
 
 enum rb_err password_hash(const char *password, char hash[crypto_pwhash_STRBYTES])
 {
-    if (crypto_pwhash_str(hash, password, strlen(password), PASSES, MEMORY) == 0)
+    if (crypto_pwhash_str(hash, password, strlen(password), RB_ARGON_PASSES, RB_ARGON_MEMORY) == 0)
         return RB_OK;
     say("there is no memory to hash the password");
     return RB_ERR_NOMEM;
